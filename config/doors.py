@@ -1,0 +1,40 @@
+"""What every process answers whatever its role: health, the front page, and the last-resort errors."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+
+
+def healthz(request: HttpRequest) -> JsonResponse:
+    """200 once this process reaches its database; Valkey is not asked, it is expendable."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return JsonResponse({"role": settings.ROLE, "database": "unreachable"}, status=503)
+    return JsonResponse({"role": settings.ROLE, "database": "ok"})
+
+
+def front(request: HttpRequest) -> HttpResponse:
+    """The front page: which doors this installation has."""
+    return render(request, "front.html", {"sandbox": settings.SANDBOX, "public_url": settings.PUBLIC_URL})
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if _is_program(request):
+        return JsonResponse({"error": "Not found", "code": "not_found"}, status=404)
+    return render(request, "404.html", status=404)
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """Never through the template engine: it may be what failed."""
+    if _is_program(request):
+        return JsonResponse({"error": "Internal server error", "code": "internal_error"}, status=500)
+    return HttpResponse("Something failed on our side. Nothing was changed.", status=500, content_type="text/plain")
+
+
+def _is_program(request: HttpRequest) -> bool:
+    return request.path.startswith(("/api/", "/callbacks/"))

@@ -1,0 +1,29 @@
+"""Which doors a process opens, by its role.
+
+`web` serves the API, the operator admin and the pages; `intake` serves the processors' callbacks and
+nothing else. Management commands and tests (`manage`) see both.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, include, path
+
+from callbacks.api import urls as intake
+from config import doors
+from merchants.admin import operator_site
+from payments.api import urls as api
+
+_HEALTH: list[URLPattern | URLResolver] = [path("healthz", doors.healthz)]
+_INTAKE: list[URLPattern | URLResolver] = [path("callbacks/", include(intake))]
+_WEB: list[URLPattern | URLResolver] = [
+    path("", doors.front, name="front"),
+    path("api/v2/", include(api)),
+    path("operator/", operator_site.urls),
+]
+_BY_ROLE = {"web": _HEALTH + _WEB, "intake": _HEALTH + _INTAKE}
+
+urlpatterns = _BY_ROLE.get(settings.ROLE, _HEALTH + _WEB + _INTAKE)
+
+handler404 = "config.doors.not_found"
+handler500 = "config.doors.failed"
