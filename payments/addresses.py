@@ -1,0 +1,197 @@
+"""Deposit addresses: taken by merchants from pools that the sender keeps filled.
+
+The process that serves the API holds no processor's credentials, so it cannot ask for an address; it takes
+one that was asked for ahead of need. A pool is kept for each currency and conversion in use. A merchant who
+finds one empty makes it larger and waits for a moment while the sender fills it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F
+from django.db.models.functions import Least
+from merchants.errors import Refusal
+from merchants.models import Merchant
+
+from payments import address_formats
+from payments.currencies import CURRENCIES
+from payments.models import Address, AddressPool, Processor, Route
+from payments.models.route import RouteOperation
+from payments.processors.base import Issued, Outbound, ProcessorError
+
+PATIENCE_SECONDS = 4.0
+LOOK_EVERY_SECONDS = 0.05
+BATCH = 20
+
+
+class NoRoute(Refusal):
+    """The selected currency is invalid."""
+
+    field = "currency"
+
+
+class PoolEmpty(Refusal):
+    """No address is free at the moment. Try again in a minute."""
+
+    field = "currency"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a merchant asks an address for. convert_to: empty for none; sender: compliance data, if given."""
+
+    foreign_id: str
+    currency: str
+    convert_to: str = ""
+    end_user_reference: str | None = None
+    sender: Mapping[str, Any] | None = None
+
+
+def take(*, merchant: Merchant, order: Order, now: datetime, call_for_more: Callable[[], object]) -> Address:
+    """The address of this customer, currency and conversion; the same one every time it is asked for.
+
+    call_for_more: rings the sender, called when the pool is empty. Raises `NoRoute`, or `PoolEmpty` when
+    none came in time.
+    """
+    known = find(merchant=merchant, order=order)
+    if known is not None:
+        return known
+    pool = _pool(merchant, order.currency, order.convert_to)
+    taken = _claim(merchant, pool, order, now)
+    if taken is None:
+        _grow(pool)
+        call_for_more()
+        taken = _claim_patiently(merchant, pool, order, now)
+    return taken
+
+
+def find(*, merchant: Merchant, order: Order) -> Address | None:
+    """The address that this customer has, if any."""
+    return (
+        Address.objects.for_merchant(merchant)
+        .filter(
+            origin="api",
+            foreign_id=order.foreign_id,
+            currency=order.currency,
+            convert_to=order.convert_to,
+        )
+        .first()
+    )
+
+
+def want(*, merchant: Merchant, currency: str, convert_to: str) -> None:
+    """Has the pool for this merchant's currency and conversion filled from now on."""
+    _pool(merchant, currency, convert_to)
+
+
+def fill(*, processor: Processor, outbound: Outbound) -> int:
+    """Asks the processor for the addresses that its pools lack; returns how many came.
+
+    Each is reserved first and asked for under its own reference, so that a call whose answer was lost is
+    asked again and gets the same address. No transaction is open during a call.
+    """
+    _reserve(processor)
+    wanted = list(Address.objects.wanted(processor)[:BATCH])
+    for row in wanted:
+        for issued in outbound.issue(
+            currency=row.currency, convert_to=row.convert_to or None, references=[row.reference]
+        ):
+            _store(row, issued)
+    return len(wanted)
+
+
+def _pool(merchant: Merchant, currency: str, convert_to: str) -> AddressPool:
+    processor = Route.objects.choose(merchant=merchant, currency=currency, operation=RouteOperation.DEPOSIT)
+    if processor is None:
+        raise NoRoute
+    pool, _ = AddressPool.objects.get_or_create(
+        processor=processor, currency=currency, convert_to=convert_to
+    )
+    return pool
+
+
+def _grow(pool: AddressPool) -> None:
+    AddressPool.objects.filter(pk=pool.pk).update(wanted=Least(F("wanted") * 2, AddressPool.MOST))
+
+
+_CLAIM = """
+UPDATE payments_address
+   SET origin = 'api', merchant_id = %s, wire_id = nextval('address_wire_id'), foreign_id = %s,
+       end_user_reference = %s, sender = %s, taken_at = %s
+ WHERE id = (SELECT id FROM payments_address
+              WHERE origin = 'pool' AND address IS NOT NULL
+                AND processor_id = %s AND currency = %s AND convert_to = %s
+              ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING id
+"""
+
+
+def _claim(merchant: Merchant, pool: AddressPool, order: Order, now: datetime) -> Address | None:
+    """Takes a free address in one statement; None when the pool has none. Two callers get one address."""
+    encoder = Address._meta.get_field("sender")
+    sender = encoder.get_db_prep_value(order.sender, connection) if order.sender is not None else None
+    values = [merchant.pk, order.foreign_id, order.end_user_reference, sender, now]
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(_CLAIM, [*values, pool.processor_id, pool.currency, pool.convert_to])
+            row = cursor.fetchone()
+    except IntegrityError:
+        known = find(merchant=merchant, order=order)
+        if known is None:
+            raise
+        return known
+    return Address.objects.get(pk=row[0]) if row else None
+
+
+def _claim_patiently(merchant: Merchant, pool: AddressPool, order: Order, now: datetime) -> Address:
+    until = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until:
+        time.sleep(LOOK_EVERY_SECONDS)
+        taken = _claim(merchant, pool, order, now)
+        if taken is not None:
+            return taken
+    raise PoolEmpty
+
+
+_RESERVE = """
+INSERT INTO payments_address (processor_id, currency, convert_to, origin, external_id)
+SELECT p.processor_id, p.currency, p.convert_to, 'pool', ''
+  FROM payments_addresspool p
+ CROSS JOIN LATERAL generate_series(1, p.wanted - (
+         SELECT count(*) FROM payments_address a
+          WHERE a.origin = 'pool' AND a.processor_id = p.processor_id
+            AND a.currency = p.currency AND a.convert_to = p.convert_to))
+ WHERE p.processor_id = %s
+"""
+
+
+def _reserve(processor: Processor) -> None:
+    """Makes the rows that the pools lack; one filler at a time, so that none reserves twice."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM payments_processor WHERE id = %s FOR UPDATE", [processor.pk])
+        cursor.execute(_RESERVE, [processor.pk])
+
+
+def _store(row: Address, issued: Issued) -> None:
+    if issued.reference != row.reference or issued.currency != row.currency:
+        raise ProcessorError(f"asked for {row.reference} in {row.currency}, got {issued.reference}")
+    row.issued(
+        address=issued.address,
+        lookup=lookup(issued.currency, issued.address),
+        tag=issued.tag,
+        external_id=issued.external_id,
+    )
+
+
+def lookup(currency: str, address: str) -> str:
+    """The one spelling under which an address is matched, whatever case or form a notice uses."""
+    known = CURRENCIES.get(currency)
+    if known is None or known.address_format is None:
+        return address
+    return address_formats.normalise(known.address_format, address)

@@ -1,0 +1,139 @@
+"""Parameters of the API: REST framework serializers whose fields speak the wire's types and sentences.
+
+Every failing field is reported, one sentence each. A parameter that is null counts as absent, unknown ones
+are ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, NoReturn
+
+from merchants.errors import Refusal
+from rest_framework import serializers
+
+from payments import wire
+from payments.currencies import CURRENCIES
+from payments.errors import NotAnObject, Required, SelectedIsInvalid
+from payments.terms import Offer
+
+class Parameter(serializers.Field[Any, Any, Any, Any]):
+    """A field whose sentences are the refusals of `payments.errors`, with its own name in them."""
+
+    def fail(self, key: str, **values: Any) -> NoReturn:
+        refusal = Required if key in {"required", "null"} else SelectedIsInvalid
+        raise serializers.ValidationError(str(refusal(field=self.field_name or "")))
+
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            return self.parse(data)
+        except Refusal as refusal:
+            raise serializers.ValidationError(str(refusal)) from None
+
+    def parse(self, data: Any) -> Any:
+        """The value meant by `data`; raises a `Refusal` naming this field."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        return self.field_name or ""
+
+    def to_representation(self, value: Any) -> Any:
+        raise NotImplementedError("parameters are read, never written")
+
+
+class Text(Parameter):
+    """A string or an integer of 1 to 255 characters, as a string."""
+
+    def parse(self, data: Any) -> str:
+        return wire.parse_text(data, field=self.name)
+
+
+class Boolean(Parameter):
+    """true/false, 1/0, "1"/"0", "true"/"false"."""
+
+    def parse(self, data: Any) -> bool:
+        return wire.parse_boolean(data, field=self.name)
+
+
+class CurrencyCode(Parameter):
+    """A currency code that Bursar knows, enabled or not."""
+
+    def parse(self, data: Any) -> str:
+        if not isinstance(data, str) or data not in CURRENCIES:
+            self.fail("invalid")
+        return data
+
+
+class EnabledCurrency(Parameter):
+    """A currency that the merchant has enabled; the context holds its offers."""
+
+    def __init__(self, *, crypto_only: bool = False, **options: Any) -> None:
+        self.crypto_only = crypto_only
+        super().__init__(**options)
+
+    def parse(self, data: Any) -> Offer:
+        if data == "":
+            self.fail("required")
+        offer = self.context["offers"].get(data) if isinstance(data, str) else None
+        if not isinstance(offer, Offer) or (self.crypto_only and not offer.currency.is_crypto):
+            self.fail("invalid")
+        return offer
+
+
+class Person(Parameter):
+    """Compliance data about an end user: kept as given, its shape checked when it is there."""
+
+    SHAPES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "natural": ("first_name", "last_name", "date_of_birth"),
+        "legal": ("legal_name", "country_of_registration"),
+    }
+
+    def parse(self, data: Any) -> Mapping[str, Any]:
+        shape = self.SHAPES.get(str(self.parent.initial_data.get("sender_type")))
+        if not isinstance(data, dict):
+            raise NotAnObject(field=self.name)
+        if shape is None:
+            self.fail("invalid")
+        if not all(isinstance(data.get(name), str) and data[name] for name in shape):
+            self.fail("invalid")
+        return data
+
+
+class Params(serializers.Serializer[Any]):
+    """A set of parameters. `read` returns the values or raises with all sentences."""
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any], **context: Any) -> dict[str, Any]:
+        present = {name: value for name, value in data.items() if value is not None}
+        params = cls(data=present, context=context)
+        params.is_valid(raise_exception=True)
+        return dict(params.validated_data)
+
+
+class CurrenciesListParams(Params):
+    visible = Boolean(required=False, default=True)
+
+
+class PairsParams(Params):
+    currency_from = CurrencyCode(required=False)
+    currency_to = CurrencyCode(required=False)
+
+
+class TakeAddressParams(Params):
+    foreign_id = Text()
+    currency = EnabledCurrency(crypto_only=True)
+    convert_to = EnabledCurrency(required=False)
+    end_user_reference = Text(required=False)
+    sender_type = Text(required=False)
+    sender_data = Person(required=False)
+
+    def validate_convert_to(self, offer: Offer) -> Offer:
+        if not self.context["converts"](self.initial_data.get("currency"), offer.currency.code):
+            self.fields["convert_to"].fail("invalid")
+        return offer
+
+    def validate_sender_type(self, text: str) -> str:
+        if text not in Person.SHAPES:
+            self.fields["sender_type"].fail("invalid")
+        return text

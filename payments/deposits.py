@@ -1,0 +1,401 @@
+"""Deposits: what processors report becomes operations, ledger entries and news for the merchant.
+
+`record_many` takes a batch of notices in one transaction: each deposit is created or advanced, money is
+booked, reversed or left alone, and every change is one new version that the merchant is told of. A deposit
+is known by its processor's id for it, so a notice that comes twice, late or out of order changes nothing.
+What no merchant's address explains goes to suspense. What contradicts the record stops the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import connection, transaction
+from merchants.models import Merchant
+
+from payments import addresses, deposit_rules, events, ledger, terms
+from payments.deposit_rules import Contradiction
+from payments.ledger import NewEntry
+from payments.models import (
+    Address,
+    AddressOrigin,
+    CreditedTo,
+    Leg,
+    LegType,
+    Operation,
+    OperationFee,
+    OperationKind,
+    Processor,
+    Terms,
+    TransactionType,
+    UnmatchedDeposit,
+)
+from payments.models.account import AccountKind
+from payments.money import Money
+from payments.processors.base import DepositNotice, DepositStatus
+
+__all__ = ["Contradiction", "record_many", "release_held"]
+
+
+def record_many(*, processor: Processor, notices: Sequence[DepositNotice], now: datetime) -> None:
+    """Records what a processor says about deposits; inside the caller's transaction.
+
+    Raises `Contradiction` when a notice cannot be true beside what is recorded.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError("record_many outside a transaction")
+    for notices_of_round in _rounds(notices):
+        entries = _Round.load(processor, notices_of_round, now).record()
+        ledger.post_many(entries)
+
+
+@transaction.atomic
+def release_held(*, merchant: Merchant, now: datetime) -> int:
+    """Gives an unblocked merchant the deposits that were held while it was blocked; returns how many."""
+    held = Operation.objects.for_merchant(merchant).filter(credited_to=CreditedTo.HELD)
+    operations = list(held.select_for_update().order_by("id"))
+    entries = []
+    for operation in operations:
+        net = Money(operation.amount_minus_fee, operation.currency_received)
+        key = operation.book(credited_to=CreditedTo.AVAILABLE, credited=operation.credited)
+        lines = [ledger.held(merchant.pk, -net), ledger.credit(merchant.pk, net)]
+        entries.append(NewEntry(key, "deposit_release", operation.subject, now, lines))
+    Operation.objects.bulk_update(operations, ["credited_to", "bookings"])
+    ledger.post_many(entries)
+    return len(operations)
+
+
+def _rounds(notices: Sequence[DepositNotice]) -> Iterator[list[DepositNotice]]:
+    """The notices in their order, split so that no deposit occurs twice in one round."""
+    waiting = list(notices)
+    while waiting:
+        seen: set[str] = set()
+        now, later = [], []
+        for notice in waiting:
+            (later if notice.external_id in seen else now).append(notice)
+            seen.add(notice.external_id)
+        yield now
+        waiting = later
+
+
+@dataclass
+class _Round:
+    """One pass over distinct deposits: what was loaded, and what is to be written."""
+
+    processor: Processor
+    notices: Sequence[DepositNotice]
+    now: datetime
+    operations: dict[str, Operation]
+    unmatched: dict[str, UnmatchedDeposit]
+    addresses: dict[tuple[str, str | None], Address]
+    terms: dict[tuple[int, str], Terms]
+    ids: Iterator[tuple[int, int, int, int]]
+
+    new: list[Operation] = field(default_factory=list)
+    changed: list[Operation] = field(default_factory=list)
+    told: list[Operation] = field(default_factory=list)
+    new_legs: list[Leg] = field(default_factory=list)
+    changed_legs: list[Leg] = field(default_factory=list)
+    new_fees: list[OperationFee] = field(default_factory=list)
+    entries: list[NewEntry] = field(default_factory=list)
+
+    @classmethod
+    def load(cls, processor: Processor, notices: Sequence[DepositNotice], now: datetime) -> _Round:
+        external_ids = [notice.external_id for notice in notices]
+        operations = {
+            operation.external_id: operation
+            for operation in Operation.objects.filter(processor=processor, external_id__in=external_ids)
+            .select_related("address__merchant")
+            .prefetch_related("legs")
+            .select_for_update(of=("self",))
+            .order_by("id")
+        }
+        fresh = [notice for notice in notices if notice.external_id not in operations]
+        unmatched = {
+            row.external_id: row
+            for row in UnmatchedDeposit.objects.filter(processor=processor, external_id__in=external_ids)
+            .select_for_update()
+            .order_by("id")
+        }
+        found = _addresses(processor, fresh)
+        everybody = [*found.values(), *(operation.address for operation in operations.values())]
+        currencies = {notice.sent.currency for notice in notices}
+        return cls(
+            processor=processor,
+            notices=notices,
+            now=now,
+            operations=operations,
+            unmatched=unmatched,
+            addresses=found,
+            terms=terms.in_force_for(
+                {(row.merchant_id, code) for row in everybody if row.merchant_id for code in currencies},
+                now=now,
+            ),
+            ids=iter(_new_ids(len(fresh))),
+        )
+
+    def record(self) -> list[NewEntry]:
+        """Decides on every notice, writes all but the ledger, tells the listener; returns the entries."""
+        for notice in self.notices:
+            self._record(notice)
+        self._write()
+        events.transactions_changed(self.told)
+        return self.entries
+
+    def _record(self, notice: DepositNotice) -> None:
+        operation = self.operations.get(notice.external_id)
+        if operation is not None:
+            self._advance(operation, notice)
+            return
+        address = self.addresses.get(_coordinates(notice))
+        if address is None or notice.external_id in self.unmatched:
+            self._set_aside(notice)
+        else:
+            self._create(address, notice)
+
+    # --- a deposit seen for the first time ---
+
+    def _create(self, address: Address, notice: DepositNotice) -> None:
+        deposit_rules.demand_sane(notice, currency=address.currency, convert_to=address.convert_to)
+        verdict = self._judge(address, notice)
+        operation_id, wire_id, leg_id, exchange_leg_id = next(self.ids)
+        merchant = _owner(address)
+        operation = Operation(
+            id=operation_id,
+            merchant=merchant,
+            wire_id=wire_id,
+            kind=OperationKind.DEPOSIT_EXCHANGE if address.convert_to else OperationKind.DEPOSIT,
+            status=verdict.status,
+            processor=self.processor,
+            external_id=notice.external_id,
+            address=address,
+            end_user_reference=address.end_user_reference,
+            replaces=notice.replaces or "",
+            currency_sent=notice.sent.currency,
+            amount_sent=notice.sent.amount,
+            error=verdict.error,
+            created_at=self.now,
+            changed_at=self.now,
+        )
+        operation.receive(received=verdict.received, net=verdict.net, terms=self._terms(address, notice))
+        self.new_legs.append(_deposit_leg(operation, leg_id, notice))
+        self.new.append(operation)
+        self.told.append(operation)
+        self._settle(operation, notice, verdict, exchange_leg_id)
+
+    # --- a deposit that is known ---
+
+    def _advance(self, operation: Operation, notice: DepositNotice) -> None:
+        address = operation.address
+        deposit_rules.demand_sane(notice, currency=address.currency, convert_to=address.convert_to)
+        deposit_rules.demand_same(
+            operation, notice, lookup=addresses.lookup(notice.sent.currency, notice.address)
+        )
+        if deposit_rules.is_late(operation, notice):
+            return
+        verdict = self._judge(address, notice)
+        leg = next(leg for leg in operation.legs.all() if leg.type == LegType.DEPOSIT)
+        leg.follow(txid=notice.txid, confirmations=notice.confirmations, risk=_risk(notice))
+        self.changed_legs.append(leg)
+        if verdict.status != operation.status:
+            operation.advance(status=verdict.status, error=verdict.error, now=self.now)
+            received = verdict.received if notice.received is not None else operation.received
+            operation.receive(
+                received=received, net=verdict.net, terms=self._terms(address, notice)
+            )
+            self.told.append(operation)
+        self.changed.append(operation)
+        self._settle(operation, notice, verdict, None)
+
+    def _settle(
+        self,
+        operation: Operation,
+        notice: DepositNotice,
+        verdict: deposit_rules.Verdict,
+        exchange_leg_id: int | None,
+    ) -> None:
+        """Books what was credited, or reverses what no longer is."""
+        if notice.status == DepositStatus.CANCELLED and operation.is_booked:
+            key = operation.book(credited_to=CreditedTo.NOWHERE, credited=None)
+            self._enter(key, "deposit_reversal", operation.subject, ledger.undo(operation.subject))
+        elif verdict.credited and not operation.is_booked:
+            key = operation.book(credited_to=verdict.credited_to, credited=verdict.credited.amount)
+            lines = deposit_rules.booking(
+                verdict, notice, merchant_id=operation.merchant_id, processor_id=self.processor.pk
+            )
+            self._enter(key, "deposit", operation.subject, lines)
+            self._itemise(operation, notice, verdict, exchange_leg_id)
+
+    def _itemise(
+        self,
+        operation: Operation,
+        notice: DepositNotice,
+        verdict: deposit_rules.Verdict,
+        exchange_leg_id: int | None,
+    ) -> None:
+        """The fee that the merchant sees, and the leg of a conversion."""
+        if verdict.fee:
+            self.new_fees.append(
+                OperationFee(
+                    operation=operation,
+                    type=deposit_rules.fee_type(operation.kind),
+                    currency=verdict.fee.currency,
+                    amount=verdict.fee.amount,
+                )
+            )
+        if operation.kind == OperationKind.DEPOSIT_EXCHANGE and verdict.credited_to != CreditedTo.DUST:
+            leg_id = exchange_leg_id or _new_ids(1)[0][3]
+            self.new_legs.append(_exchange_leg(operation, leg_id, notice.sent, verdict.received))
+
+    def _enter(self, key: str, kind: str, subject: str, lines: Sequence[ledger.Line]) -> None:
+        self.entries.append(NewEntry(key, kind, subject, self.now, lines))
+
+    # --- a deposit that is nobody's ---
+
+    def _set_aside(self, notice: DepositNotice) -> None:
+        row = self.unmatched.get(notice.external_id)
+        if row is None:
+            row = UnmatchedDeposit.objects.create(
+                processor=self.processor,
+                external_id=notice.external_id,
+                address=notice.address,
+                tag=notice.tag,
+                currency=notice.sent.currency,
+                amount=notice.sent.amount,
+                txid=notice.txid or "",
+                status=notice.status,
+                seen_at=self.now,
+            )
+        if notice.status == DepositStatus.NOT_CONFIRMED and row.status != DepositStatus.NOT_CONFIRMED:
+            return
+        self._suspend(row, notice)
+        row.follow(status=notice.status)
+
+    def _suspend(self, row: UnmatchedDeposit, notice: DepositNotice) -> None:
+        """Books a nobody's deposit to suspense, or takes it out again."""
+        if Money(row.amount, row.currency) != notice.sent:
+            raise Contradiction(what=f"{row.amount} {row.currency} was recorded, {notice.sent} is reported")
+        received = notice.received or notice.sent
+        if notice.status == DepositStatus.CONFIRMED and not row.is_booked:
+            lines = [
+                *deposit_rules.from_processor(
+                    received, notice.credited, notice, processor_id=self.processor.pk
+                ),
+                ledger.house(AccountKind.SUSPENSE, received),
+            ]
+            self._enter(row.book(booked=True), "suspense", row.subject, lines)
+        elif notice.status == DepositStatus.CANCELLED and row.is_booked:
+            lines = ledger.undo(row.subject)
+            self._enter(row.book(booked=False), "suspense_reversal", row.subject, lines)
+
+    # --- shared ---
+
+    def _judge(self, address: Address, notice: DepositNotice) -> deposit_rules.Verdict:
+        return deposit_rules.judge(
+            notice,
+            address=address,
+            terms=self._terms(address, notice),
+            blocked=_owner(address).is_blocked,
+        )
+
+    def _terms(self, address: Address, notice: DepositNotice) -> Terms | None:
+        return self.terms.get((_owner(address).pk, notice.sent.currency))
+
+    def _write(self) -> None:
+        Operation.objects.bulk_create(self.new)
+        Operation.objects.bulk_update(self.changed, _CHANGING)
+        Leg.objects.bulk_update(self.changed_legs, Leg.FOLLOWING)
+        replaced = [operation.pk for operation in self.told if operation not in self.new]
+        if replaced:
+            OperationFee.objects.filter(operation__in=replaced).delete()
+            Leg.objects.filter(operation__in=replaced, type=LegType.EXCHANGE).delete()
+        Leg.objects.bulk_create(self.new_legs)
+        OperationFee.objects.bulk_create(self.new_fees)
+
+
+_CHANGING = [
+    "status",
+    "version",
+    "error",
+    "currency_received",
+    "amount_received",
+    "amount_minus_fee",
+    "credited",
+    "credited_to",
+    "bookings",
+    "terms",
+    "changed_at",
+]
+
+
+def _coordinates(notice: DepositNotice) -> tuple[str, str | None]:
+    return addresses.lookup(notice.sent.currency, notice.address), notice.tag
+
+
+def _addresses(
+    processor: Processor, notices: Sequence[DepositNotice]
+) -> dict[tuple[str, str | None], Address]:
+    """The taken addresses that the notices name, by (lookup, tag)."""
+    lookups = {lookup for lookup, _ in map(_coordinates, notices)}
+    rows = Address.objects.filter(processor=processor, lookup__in=lookups).select_related("merchant")
+    return {(row.lookup or "", row.tag): row for row in rows if row.origin != AddressOrigin.POOL}
+
+
+def _owner(address: Address) -> Merchant:
+    if address.merchant is None:
+        raise RuntimeError(f"{address} was not taken")
+    return address.merchant
+
+
+def _new_ids(count: int) -> list[tuple[int, int, int, int]]:
+    """Fresh (operation id, its wire id, a leg's wire id, an exchange leg's wire id)."""
+    if not count:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT nextval(pg_get_serial_sequence('payments_operation', 'id')),"
+            " nextval('operation_wire_id'), nextval('leg_wire_id'), nextval('leg_wire_id')"
+            " FROM generate_series(1, %s)",
+            [count],
+        )
+        return cursor.fetchall()
+
+
+def _risk(notice: DepositNotice) -> tuple[bool, str | None]:
+    return notice.risk is not None, notice.risk.score if notice.risk else None
+
+
+def _deposit_leg(operation: Operation, wire_id: int, notice: DepositNotice) -> Leg:
+    asked, score = _risk(notice)
+    return Leg(
+        merchant=operation.merchant,
+        operation=operation,
+        wire_id=wire_id,
+        transaction_type=TransactionType.BLOCKCHAIN,
+        type=LegType.DEPOSIT,
+        currency=notice.sent.currency,
+        address=operation.address.address or "",
+        tag=operation.address.tag,
+        amount=notice.sent.amount,
+        txid=notice.txid or "",
+        risk_asked=asked,
+        riskscore=score,
+        confirmations=notice.confirmations,
+        sender_address=notice.sender_address or "",
+    )
+
+
+def _exchange_leg(operation: Operation, wire_id: int, sent: Money, received: Money) -> Leg:
+    return Leg(
+        merchant=operation.merchant,
+        operation=operation,
+        wire_id=wire_id,
+        transaction_type=TransactionType.EXCHANGE,
+        type=LegType.EXCHANGE,
+        currency=sent.currency,
+        currency_to=received.currency,
+        amount=sent.amount,
+        amount_to=received.amount,
+    )

@@ -1,0 +1,392 @@
+"""The ledger: double entry, append-only, zero-sum per currency. The only writer of postings.
+
+`post_many` books a sequence of entries in five statements: accounts found or opened, the merchants'
+accounts locked in id order, entries, balances, postings. The database judges: every entry sums to zero per
+currency, arrives whole, and continues each merchant account's numbered chain of balances; a key books
+once. It is meant to be the last thing a transaction does, so that accounts are locked briefly.
+
+Signs: what the house owes is positive (a merchant's balance, our income), what it owns is negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from django.db import connection
+from django.db.models import Sum
+from merchants.errors import Refusal
+from merchants.models import Merchant
+
+from payments.models.account import MERCHANT_KINDS, Account, AccountKind
+from payments.models.entry import Posting
+from payments.money import CONTEXT, Money
+
+
+class InsufficientFunds(Refusal):
+    """Not enough money on balance"""
+
+    field = "amount"
+
+
+class Unbalanced(ValueError):
+    """An entry that does not sum to zero; a fault of ours, caught before the database would refuse it."""
+
+
+class AccountKey(NamedTuple):
+    """Names one account; merchant_id for a merchant's, processor_id for a processor's, neither for the house's."""
+
+    merchant_id: int | None
+    processor_id: int | None
+    currency: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`money` (signed) on one account.
+
+    spills: on a merchant's available balance, a credit repays the merchant's debt first, and a debit
+    beyond the balance becomes debt; which part is which is decided under the lock.
+    """
+
+    kind: AccountKind
+    money: Money
+    merchant_id: int | None = None
+    processor_id: int | None = None
+    spills: bool = False
+
+    @property
+    def key(self) -> AccountKey:
+        return AccountKey(self.merchant_id, self.processor_id, self.money.currency, self.kind)
+
+    @property
+    def debt_key(self) -> AccountKey:
+        return self.key._replace(kind=AccountKind.RECEIVABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """An entry to be booked once. key: what makes it once; subject: 'operation:17'; occurred_at: business time."""
+
+    key: str
+    kind: str
+    subject: str
+    occurred_at: datetime
+    lines: Sequence[Line] = field(default_factory=tuple)
+
+
+def credit(merchant_id: int, money: Money) -> Line:
+    """Money for a merchant: repays what the merchant owes us, the rest becomes available."""
+    return Line(AccountKind.AVAILABLE, money, merchant_id=merchant_id, spills=True)
+
+
+def reclaim(merchant_id: int, money: Money) -> Line:
+    """Takes back `money` (positive) that was credited: available down to zero, the rest becomes debt."""
+    return Line(AccountKind.AVAILABLE, -money, merchant_id=merchant_id, spills=True)
+
+
+def available(merchant_id: int, money: Money) -> Line:
+    """A change of the available balance that refuses to overdraw it."""
+    return Line(AccountKind.AVAILABLE, money, merchant_id=merchant_id)
+
+
+def held(merchant_id: int, money: Money) -> Line:
+    return Line(AccountKind.HELD, money, merchant_id=merchant_id)
+
+
+def house(kind: AccountKind, money: Money) -> Line:
+    return Line(kind, money)
+
+
+def at_processor(processor_id: int, money: Money, kind: AccountKind = AccountKind.AT_PROCESSOR) -> Line:
+    return Line(kind, money, processor_id=processor_id)
+
+
+def post(entry: NewEntry) -> None:
+    """Books one entry; see `post_many`."""
+    post_many([entry])
+
+
+def post_many(entries: Sequence[NewEntry]) -> None:
+    """Books `entries` in order, all or none; inside the caller's transaction.
+
+    Raises `InsufficientFunds` when a merchant's balance would go below zero, `Unbalanced` for an entry
+    that does not sum to zero, and `IntegrityError` for a key that was booked before.
+    """
+    entries = [_without_zeros(entry) for entry in entries]
+    if not entries:
+        return
+    for entry in entries:
+        _demand_wire_precision(entry)
+        _demand_zero_sum(entry)
+    accounts = _accounts({key for entry in entries for key in _keys(entry)})
+    book = _Book(accounts)
+    rows = [row for position, entry in enumerate(entries) for row in book.postings(position, entry)]
+    ids = _insert_entries(entries)
+    _update_balances(book.changed())
+    _insert_postings(ids, rows)
+
+
+def open_accounts(*, merchant_id: int, currency: str) -> None:
+    """Opens a merchant's accounts in `currency`; harmless when they are open."""
+    _accounts({AccountKey(merchant_id, None, currency, kind) for kind in MERCHANT_KINDS})
+
+
+def undo(subject: str) -> list[Line]:
+    """The lines that undo all that `subject` has booked: what a merchant got is reclaimed, the rest negated."""
+    sums = (
+        Posting.objects.filter(entry__subject=subject)
+        .values_list("account__merchant_id", "account__processor_id", "currency", "account__kind")
+        .annotate(total=Sum("amount"))
+        .order_by("account__kind")
+    )
+    given: dict[int, Money] = {}
+    lines: list[Line] = []
+    for merchant_id, processor_id, currency, kind, total in sums:
+        money = Money(total, currency)
+        if kind in {AccountKind.AVAILABLE, AccountKind.RECEIVABLE}:
+            given[merchant_id] = given.get(merchant_id, Money.zero(currency)) + money
+        else:
+            lines.append(Line(AccountKind(kind), -money, merchant_id, processor_id))
+    return lines + [reclaim(merchant_id, money) for merchant_id, money in given.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """A merchant's standing in one currency; debt is what the merchant owes us, positive."""
+
+    currency: str
+    available: Decimal
+    held: Decimal
+    debt: Decimal
+
+
+def balances(merchant: Merchant | int) -> list[Balance]:
+    """Every currency of the merchant that was ever opened, in the order of opening."""
+    merchant_id = merchant if isinstance(merchant, int) else merchant.pk
+    found: dict[str, dict[str, Decimal]] = {}
+    rows = Account.objects.filter(merchant_id=merchant_id, kept=True).order_by("id")
+    for currency, kind, balance in rows.values_list("currency", "kind", "balance"):
+        found.setdefault(currency, {})[kind] = balance
+    return [_balance(currency, kinds) for currency, kinds in found.items()]
+
+
+def _balance(currency: str, kinds: dict[str, Decimal]) -> Balance:
+    zero = Decimal(0)
+    return Balance(
+        currency=currency,
+        available=kinds.get(AccountKind.AVAILABLE, zero),
+        held=kinds.get(AccountKind.HELD, zero),
+        debt=-kinds.get(AccountKind.RECEIVABLE, zero),
+    )
+
+
+# --- entries -------------------------------------------------------------------------------------
+
+
+def _without_zeros(entry: NewEntry) -> NewEntry:
+    lines = [line for line in entry.lines if line.money]
+    if not lines:
+        raise Unbalanced(f"{entry.key} moves nothing")
+    return NewEntry(entry.key, entry.kind, entry.subject, entry.occurred_at, lines)
+
+
+def _demand_wire_precision(entry: NewEntry) -> None:
+    """PostgreSQL would round what is finer than its column, silently and each line for itself."""
+    if any(line.money.rounded_down() != line.money for line in entry.lines):
+        raise Unbalanced(f"{entry.key} is finer than the ledger's precision")
+
+
+def _demand_zero_sum(entry: NewEntry) -> None:
+    sums: dict[str, Money] = {}
+    for line in entry.lines:
+        currency = line.money.currency
+        sums[currency] = sums.get(currency, Money.zero(currency)) + line.money
+    if any(sums.values()):
+        raise Unbalanced(f"{entry.key}: {', '.join(map(str, filter(None, sums.values())))} left over")
+
+
+def _keys(entry: NewEntry) -> Iterable[AccountKey]:
+    for line in entry.lines:
+        yield line.key
+        if line.spills:
+            yield line.debt_key
+
+
+# --- accounts ------------------------------------------------------------------------------------
+
+
+class _Row(NamedTuple):
+    """An account as locked; balance and seq mean something for kept ones only."""
+
+    id: int
+    kept: bool
+    balance: Decimal
+    seq: int
+
+
+_FIND = """
+SELECT a.merchant_id, a.processor_id, a.currency, a.kind, a.id, a.kept, a.balance, a.seq
+  FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[]) AS k (m, p, c, kind)
+  JOIN payments_account a
+    ON COALESCE(a.merchant_id, 0) = k.m AND COALESCE(a.processor_id, 0) = k.p
+   AND a.currency = k.c AND a.kind = k.kind
+"""
+_LOCK = _FIND + " WHERE a.kept ORDER BY a.id FOR UPDATE OF a"
+_OPEN = """
+INSERT INTO payments_account (merchant_id, processor_id, currency, kind, kept, balance, seq)
+SELECT NULLIF(m, 0), NULLIF(p, 0), c, kind, kind = ANY(%s), 0, 0
+  FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[]) AS k (m, p, c, kind)
+    ON CONFLICT DO NOTHING
+"""
+
+
+def _accounts(keys: set[AccountKey]) -> dict[AccountKey, _Row]:
+    """The accounts named, opened where missing; the merchants' ones locked in id order."""
+    kept = {key for key in keys if key.kind in MERCHANT_KINDS}
+    loose = keys - kept
+    found = _select(_LOCK, kept) | _select(_FIND, loose)
+    missing = keys - found.keys()
+    if missing:
+        _open(missing)
+        found = _select(_LOCK, kept) | _select(_FIND, loose)
+    return found
+
+
+def _columns(keys: Iterable[AccountKey]) -> list[list[int] | list[str]]:
+    ordered = sorted(keys, key=lambda key: (key.merchant_id or 0, key.processor_id or 0, key.currency, key.kind))
+    return [
+        [key.merchant_id or 0 for key in ordered],
+        [key.processor_id or 0 for key in ordered],
+        [key.currency for key in ordered],
+        [str(key.kind) for key in ordered],
+    ]
+
+
+def _select(statement: str, keys: set[AccountKey]) -> dict[AccountKey, _Row]:
+    if not keys:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(statement, _columns(keys))
+        return {AccountKey(*row[:4]): _Row(*row[4:]) for row in cursor.fetchall()}
+
+
+
+def _open(keys: set[AccountKey]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_OPEN, [list(map(str, MERCHANT_KINDS)), *_columns(keys)])
+
+
+# --- balances ------------------------------------------------------------------------------------
+
+
+class _PostingRow(NamedTuple):
+    entry: int
+    account_id: int
+    currency: str
+    amount: Decimal
+    seq: int | None
+    balance_after: Decimal | None
+
+
+class _Book:
+    """The locked accounts while entries are applied to them in memory."""
+
+    def __init__(self, accounts: dict[AccountKey, _Row]) -> None:
+        self._accounts = accounts
+        self._before = dict(accounts)
+
+    def postings(self, position: int, entry: NewEntry) -> list[_PostingRow]:
+        return [
+            self._apply(position, key, money)
+            for line in entry.lines
+            for key, money in self._split(line)
+            if money
+        ]
+
+    def changed(self) -> list[_Row]:
+        return [row for key, row in self._accounts.items() if row.seq != self._before[key].seq]
+
+    def _split(self, line: Line) -> list[tuple[AccountKey, Money]]:
+        """A spilling line in two: what the merchant's debt takes, and what the available balance takes."""
+        if not line.spills:
+            return [(line.key, line.money)]
+        currency = line.money.currency
+        if line.money.amount > 0:
+            debt = Money(-self._accounts[line.debt_key].balance, currency)
+            on_debt = min(debt, line.money)
+        else:
+            balance = Money(self._accounts[line.key].balance, currency)
+            on_debt = min(Money.zero(currency), balance + line.money)
+        return [(line.debt_key, on_debt), (line.key, line.money - on_debt)]
+
+    def _apply(self, position: int, key: AccountKey, money: Money) -> _PostingRow:
+        row = self._accounts[key]
+        if not row.kept:
+            return _PostingRow(position, row.id, key.currency, money.amount, None, None)
+        balance = CONTEXT.add(row.balance, money.amount)
+        if balance < 0 and key.kind != AccountKind.RECEIVABLE:
+            raise InsufficientFunds
+        row = row._replace(balance=balance, seq=row.seq + 1)
+        self._accounts[key] = row
+        return _PostingRow(position, row.id, key.currency, money.amount, row.seq, balance)
+
+
+# --- statements ----------------------------------------------------------------------------------
+
+
+def _insert_entries(entries: Sequence[NewEntry]) -> list[int]:
+    """The new ids, in the order of `entries`."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO payments_entry (key, kind, subject, occurred_at)
+            SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[])
+            RETURNING key, id
+            """,
+            [
+                [entry.key for entry in entries],
+                [entry.kind for entry in entries],
+                [entry.subject for entry in entries],
+                [entry.occurred_at for entry in entries],
+            ],
+        )
+        ids = dict(cursor.fetchall())
+    return [ids[entry.key] for entry in entries]
+
+
+def _update_balances(rows: Sequence[_Row]) -> None:
+    if not rows:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE payments_account a SET balance = n.balance, seq = n.seq
+              FROM unnest(%s::bigint[], %s::numeric[], %s::bigint[]) AS n (id, balance, seq)
+             WHERE a.id = n.id
+            """,
+            [[row.id for row in rows], [row.balance for row in rows], [row.seq for row in rows]],
+        )
+
+
+def _insert_postings(ids: Sequence[int], rows: Sequence[_PostingRow]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO payments_posting (entry_id, account_id, currency, amount, seq, balance_after)
+            SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::numeric[],
+                                 %s::bigint[], %s::numeric[])
+            """,
+            [
+                [ids[row.entry] for row in rows],
+                [row.account_id for row in rows],
+                [row.currency for row in rows],
+                [row.amount for row in rows],
+                [row.seq for row in rows],
+                [row.balance_after for row in rows],
+            ],
+        )

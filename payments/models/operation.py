@@ -1,0 +1,273 @@
+"""Operations: what the wire calls a transaction. Deposits now; the other kinds share this table.
+
+`version` counts the changes that a merchant is told of, one callback each. Legal moves of `status` stand
+beside the enum and in a trigger. `wire_id` is what the outside knows an operation by.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, ClassVar
+
+from django.db import models
+from merchants.models import Merchant
+from merchants.models.scope import TenantQuerySet
+
+from payments.models.address import Address
+from payments.models.columns import AmountField, CurrencyField, is_number
+from payments.models.rate import Rate
+from payments.models.route import Processor
+from payments.models.terms import Terms
+from payments.money import Money
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+BELOW_MINIMUM = "Transaction amount less than minimum deposit"
+"""The wire's published text (gateway contract, deposit callbacks)."""
+
+
+class OperationKind(models.TextChoices):
+    """The wire's `type` of an operation."""
+
+    DEPOSIT = "deposit", "Deposit"
+    DEPOSIT_EXCHANGE = "deposit_exchange", "Deposit with conversion"
+
+
+class OperationStatus(models.TextChoices):
+    """The wire's `status` of an operation."""
+
+    NOT_CONFIRMED = "not_confirmed", "Seen, not yet credited"
+    CONFIRMED = "confirmed", "Final"
+    CANCELLED = "cancelled", "Not credited, or no longer"
+
+
+DEPOSIT_MOVES: dict[str, frozenset[str]] = {
+    OperationStatus.NOT_CONFIRMED: frozenset({OperationStatus.CONFIRMED, OperationStatus.CANCELLED}),
+    OperationStatus.CONFIRMED: frozenset({OperationStatus.CANCELLED}),  # a reorganised chain
+    OperationStatus.CANCELLED: frozenset({OperationStatus.CONFIRMED}),  # mined again
+}
+
+
+class IllegalMove(Exception):
+    """A status may not follow another; a fault of ours, never the caller's."""
+
+
+class CreditedTo(models.TextChoices):
+    """Where a deposit's money lies."""
+
+    NOWHERE = "", "Nothing is booked"
+    AVAILABLE = "available", "The merchant's available balance"
+    HELD = "held", "The merchant's held balance, because the merchant is blocked"
+    DUST = "dust", "Dust: below the minimum"
+
+
+class OperationQuerySet(TenantQuerySet["Operation"]):
+    def for_bodies(self) -> OperationQuerySet:
+        """With all that a callback's body needs."""
+        return self.select_related("address").prefetch_related("legs", "fees")
+
+
+class Operation(models.Model):
+    """One operation of one merchant.
+
+    amount_sent: what arrived. amount_received: gross, in `currency_received`, an estimate until confirmed.
+    amount_minus_fee: what the merchant got. credited: what the processor credited us.
+    bookings: how many ledger entries it made, each keyed by its number.
+    """
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT)
+    wire_id = models.IntegerField()
+    kind = models.CharField(max_length=30, choices=OperationKind.choices)
+    status = models.CharField(max_length=20, choices=OperationStatus.choices)
+    version = models.PositiveIntegerField(default=1)
+    processor = models.ForeignKey(Processor, on_delete=models.PROTECT)
+    external_id = models.CharField(max_length=150)
+    address = models.ForeignKey(Address, on_delete=models.PROTECT)
+    end_user_reference = models.CharField(max_length=255, null=True)
+    replaces = models.CharField(max_length=150, blank=True, default="")
+
+    currency_sent = CurrencyField()
+    amount_sent = AmountField()
+    currency_received = CurrencyField()
+    amount_received = AmountField()
+    amount_minus_fee = AmountField()
+    credited = AmountField(null=True)
+    credited_to = models.CharField(max_length=10, choices=CreditedTo.choices, blank=True, default="")
+    bookings = models.PositiveIntegerField(default=0)
+    error = models.CharField(max_length=255, blank=True, default="")
+
+    terms = models.ForeignKey(Terms, on_delete=models.PROTECT, null=True)
+    rate = models.ForeignKey(Rate, on_delete=models.PROTECT, null=True)
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+
+    objects = OperationQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "wire_id"], name="operation_wire_id_is_unique"),
+            models.UniqueConstraint(fields=["merchant", "id"], name="operation_belongs_to_one_merchant"),
+            models.UniqueConstraint(
+                fields=["processor", "external_id"], name="operation_of_a_processor_is_unique"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(wire_id__gte=1, version__gte=1), name="operation_is_numbered_from_one"
+            ),
+            models.CheckConstraint(
+                condition=is_number("amount_sent", "amount_received", "amount_minus_fee")
+                & models.Q(amount_sent__gte=0, amount_received__gte=0, amount_minus_fee__gte=0),
+                name="operation_amounts_are_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(amount_minus_fee__lte=models.F("amount_received")),
+                name="operation_fee_is_not_negative",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["merchant", "created_at", "id"], name="operation_by_time"),
+            models.Index(
+                fields=["merchant", "currency_sent", "created_at", "id"], name="operation_by_currency"
+            ),
+            models.Index(
+                fields=["merchant", "created_at", "id"],
+                name="operation_open",
+                condition=models.Q(status="not_confirmed"),
+            ),
+            models.Index(
+                fields=["merchant", "id"], name="operation_held", condition=models.Q(credited_to="held")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.wire_id}"
+
+    @property
+    def subject(self) -> str:
+        return f"operation:{self.pk}"
+
+    @property
+    def is_cross_currency(self) -> bool:
+        """Another currency arrived than the address was taken for."""
+        return self.currency_sent != self.address.currency
+
+    @property
+    def is_below_minimum(self) -> bool:
+        return self.status == OperationStatus.CANCELLED and self.error == BELOW_MINIMUM
+
+    @property
+    def sent(self) -> Money:
+        return Money(self.amount_sent, self.currency_sent)
+
+    @property
+    def received(self) -> Money:
+        return Money(self.amount_received, self.currency_received)
+
+    def advance(self, *, status: str, error: str, now: datetime) -> None:
+        """A new version in another status; unsaved, since deposits are written by the batch."""
+        if status not in DEPOSIT_MOVES[self.status]:
+            raise IllegalMove(f"{self}: {self.status} → {status}")
+        self.status, self.error, self.changed_at = status, error, now
+        self.version += 1
+
+    def receive(self, *, received: Money, net: Money, terms: Terms | None) -> None:
+        """What it comes to, by what the processor says now; unsaved."""
+        self.currency_received, self.amount_received = received.currency, received.amount
+        self.amount_minus_fee = net.amount
+        self.terms = terms
+
+    @property
+    def is_booked(self) -> bool:
+        return self.credited_to != CreditedTo.NOWHERE
+
+    def book(self, *, credited_to: CreditedTo, credited: Decimal | None) -> str:
+        """Money is about to be booked, moved or (to nowhere) reversed; returns the entry's key. Unsaved."""
+        self.bookings += 1
+        self.credited_to, self.credited = credited_to, credited
+        return f"deposit:{self.pk}:{self.bookings}"
+
+
+class TransactionType(models.TextChoices):
+    """How a leg moved."""
+
+    BLOCKCHAIN = "blockchain", "On chain"
+    INTERNAL = "internal", "Between two merchants of the installation"
+    EXCHANGE = "exchange", "By conversion"
+
+
+class LegType(models.TextChoices):
+    """What a leg did."""
+
+    DEPOSIT = "deposit", "Came in"
+    WITHDRAWAL = "withdrawal", "Went out"
+    EXCHANGE = "exchange", "Was converted"
+
+
+class Leg(models.Model):
+    """One movement of an operation; an item of the wire's `transactions`.
+
+    risk_asked: a score was asked for, so the wire shows `riskscore`, null while unknown.
+    """
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT)
+    operation = models.ForeignKey(Operation, on_delete=models.PROTECT, related_name="legs")
+    wire_id = models.IntegerField()
+    transaction_type = models.CharField(max_length=20, choices=TransactionType.choices)
+    type = models.CharField(max_length=20, choices=LegType.choices)
+    currency = CurrencyField()
+    currency_to = CurrencyField(blank=True, default="")
+    address = models.CharField(max_length=150, blank=True, default="")
+    tag = models.CharField(max_length=40, null=True)
+    amount = AmountField()
+    amount_to = AmountField(null=True)
+    txid = models.CharField(max_length=150, blank=True, default="")
+    risk_asked = models.BooleanField(default=False)
+    riskscore = models.CharField(max_length=20, null=True)
+    confirmations = models.PositiveIntegerField(default=0)
+    sender_address = models.CharField(max_length=150, blank=True, default="")
+
+    FOLLOWING: ClassVar = ["txid", "confirmations", "risk_asked", "riskscore"]
+    """What later notices may change."""
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "wire_id"], name="leg_wire_id_is_unique"),
+            models.CheckConstraint(
+                condition=is_number("amount") & models.Q(amount__gte=0), name="leg_amount_is_not_negative"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["merchant", "txid"], name="leg_txid", condition=~models.Q(txid="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.amount} {self.currency}"
+
+    def follow(self, *, txid: str | None, confirmations: int, risk: tuple[bool, str | None]) -> None:
+        """What the chain shows now; never fewer facts than before. Unsaved."""
+        self.txid = txid or self.txid
+        self.confirmations = confirmations
+        if risk[0]:
+            self.risk_asked, self.riskscore = True, risk[1]
+
+
+class OperationFee(models.Model):
+    """A fee that the merchant was charged; an item of the wire's `fees`."""
+
+    operation = models.ForeignKey(Operation, on_delete=models.PROTECT, related_name="fees")
+    type = models.CharField(max_length=40)
+    currency = CurrencyField()
+    amount = AmountField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=is_number("amount") & models.Q(amount__gt=0), name="operation_fee_is_positive"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.amount} {self.currency}"

@@ -1,0 +1,62 @@
+"""Processors, and which of them carries what for whom."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+from merchants.models import Merchant
+
+from payments.models.columns import CurrencyField
+
+
+class Processor(models.Model):
+    """An upstream that moves coins. Its credentials are in the environment of the roles that may hold them.
+
+    quotes_at: when its prices were last read, by the database's real clock.
+    """
+
+    code = models.SlugField(unique=True, help_text="Its name in the environment and in its callback URL.")
+    connector = models.SlugField(help_text="Which connector speaks to it: a name of the registry.")
+    name = models.CharField(max_length=100)
+    is_active = models.BooleanField(default=True)
+    quotes_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RouteOperation(models.TextChoices):
+    """What a route is for."""
+
+    DEPOSIT = "deposit", "Deposits"
+    WITHDRAWAL = "withdrawal", "Withdrawals"
+    EXCHANGE = "exchange", "Exchanges and prices"
+
+
+class RouteQuerySet(models.QuerySet["Route"]):
+    def choose(self, *, merchant: Merchant, currency: str, operation: RouteOperation) -> Processor | None:
+        """The processor that carries it: a merchant's own route first, then one for the currency, then the newest."""
+        best = (
+            self.filter(models.Q(merchant=None) | models.Q(merchant=merchant), operation=operation)
+            .filter(models.Q(currency="") | models.Q(currency=currency), processor__is_active=True)
+            .filter(valid_from__lte=Now())
+            .order_by(models.F("merchant").asc(nulls_last=True), "-currency", "-valid_from", "-id")
+            .select_related("processor")
+            .first()
+        )
+        return best.processor if best else None
+
+
+class Route(models.Model):
+    """From `valid_from` on, `operation` in `currency` (empty: any) goes to `processor`. Append-only."""
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, null=True, blank=True)
+    currency = CurrencyField(blank=True, default="")
+    operation = models.CharField(max_length=20, choices=RouteOperation.choices)
+    processor = models.ForeignKey(Processor, on_delete=models.PROTECT)
+    valid_from = models.DateTimeField()
+
+    objects = RouteQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.currency or 'any'} → {self.processor}"

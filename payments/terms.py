@@ -1,0 +1,109 @@
+"""Which currencies a merchant may use, and at what price: the verbs over the append-only terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Q
+from merchants.errors import Refusal
+from merchants.models import Merchant
+
+from payments import addresses, currencies, ledger
+from payments.currencies import Currency
+from payments.models import Terms
+
+_CARRIED = [
+    field.name
+    for field in Terms._meta.concrete_fields
+    if field.name not in {"id", "merchant", "currency", "enabled", "valid_from"}
+]
+
+
+class CurrencyNotSupported(Refusal):
+    """{currency} cannot be enabled yet: Bursar has no address format for its network."""
+
+    field = "currency"
+
+
+class NoTerms(Refusal):
+    """There are no terms for {currency} yet; the operator sets them first."""
+
+    field = "currency"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A currency together with the terms that a merchant has for it."""
+
+    currency: Currency
+    terms: Terms
+
+
+def enabled(*, merchant_id: int, now: datetime) -> dict[str, Offer]:
+    """The merchant's enabled currencies by code, in the registry's order."""
+    return {code: offer for code, offer in _in_force(merchant_id, now).items() if offer.terms.enabled}
+
+
+def available(*, merchant_id: int, now: datetime) -> dict[str, Offer]:
+    """What the installation offers and the merchant has not enabled, at the terms it would get."""
+    mine = enabled(merchant_id=merchant_id, now=now)
+    offered = _in_force(None, now)
+    return {code: offer for code, offer in offered.items() if offer.terms.enabled and code not in mine}
+
+
+def in_force_for(pairs: Iterable[tuple[int, str]], *, now: datetime) -> dict[tuple[int, str], Terms]:
+    """The terms of several (merchant id, currency) at once, enabled or not.
+
+    A merchant that never had the currency gets the installation's; where there are none either, the pair
+    is left out.
+    """
+    pairs = set(pairs)
+    merchants, codes = {merchant_id for merchant_id, _ in pairs}, {code for _, code in pairs}
+    rows = Terms.objects.effective(now).filter(
+        Q(merchant_id__in=merchants) | Q(merchant=None), currency__in=codes
+    )
+    found = {(row.merchant_id, row.currency): row for row in rows}
+    best = {pair: found.get(pair) or found.get((None, pair[1])) for pair in pairs}
+    return {pair: row for pair, row in best.items() if row is not None}
+
+
+@transaction.atomic
+def enable(*, merchant: Merchant, currency: str, now: datetime) -> Terms:
+    """Enables a currency at the merchant's last terms, or at the installation's; opens its accounts.
+
+    Raises `UnknownCurrency`, `CurrencyNotSupported` or `NoTerms`.
+    """
+    known = currencies.get(currency)
+    if not known.can_be_enabled:
+        raise CurrencyNotSupported(currency=currency)
+    terms = _switch(merchant, currency, enabled=True, now=now)
+    ledger.open_accounts(merchant_id=merchant.pk, currency=currency)
+    if known.is_crypto:
+        addresses.want(merchant=merchant, currency=currency, convert_to="")
+    return terms
+
+
+@transaction.atomic
+def disable(*, merchant: Merchant, currency: str, now: datetime) -> Terms:
+    """Disables a currency: refused to programs and payers from now on; its account stays."""
+    return _switch(merchant, currency, enabled=False, now=now)
+
+
+def _switch(merchant: Merchant, currency: str, *, enabled: bool, now: datetime) -> Terms:
+    rows = Terms.objects.effective(now).filter(currency=currency)
+    last = rows.filter(merchant=merchant).first() or rows.filter(merchant=None).first()
+    if last is None:
+        raise NoTerms(currency=currency)
+    carried = {name: getattr(last, name) for name in _CARRIED}
+    return Terms.objects.create(
+        merchant=merchant, currency=currency, enabled=enabled, valid_from=now, **carried
+    )
+
+
+def _in_force(merchant_id: int | None, now: datetime) -> dict[str, Offer]:
+    rows = Terms.objects.effective(now).filter(merchant_id=merchant_id)
+    offers = [Offer(currencies.get(row.currency), row) for row in rows]
+    return {offer.currency.code: offer for offer in sorted(offers, key=lambda offer: offer.currency.id)}
