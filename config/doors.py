@@ -33,7 +33,9 @@ def failed(request: HttpRequest) -> HttpResponse:
     """Never through the template engine: it may be what failed."""
     if _is_program(request):
         return JsonResponse({"error": "Internal server error", "code": "internal_error"}, status=500)
-    return HttpResponse("Something failed on our side. Nothing was changed.", status=500, content_type="text/plain")
+    return HttpResponse(
+        "Something failed on our side. Nothing was changed.", status=500, content_type="text/plain"
+    )
 
 
 def _is_program(request: HttpRequest) -> bool:

@@ -16,9 +16,9 @@ from typing import Any
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Least
+
 from merchants.errors import Refusal
 from merchants.models import Merchant
-
 from payments import address_formats
 from payments.currencies import CURRENCIES
 from payments.models import Address, AddressPool, Processor, Route
@@ -110,9 +110,7 @@ def _pool(merchant: Merchant, currency: str, convert_to: str) -> AddressPool:
     processor = Route.objects.choose(merchant=merchant, currency=currency, operation=RouteOperation.DEPOSIT)
     if processor is None:
         raise NoRoute
-    pool, _ = AddressPool.objects.get_or_create(
-        processor=processor, currency=currency, convert_to=convert_to
-    )
+    pool, _ = AddressPool.objects.get_or_create(processor=processor, currency=currency, convert_to=convert_to)
     return pool
 
 

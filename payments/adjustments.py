@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+
 from merchants import audit
 from merchants.errors import Refusal
 from merchants.models import Merchant, User
-
 from payments import currencies, ledger
 from payments.models import Adjustment, AdjustmentStatus
 from payments.models.account import AccountKind

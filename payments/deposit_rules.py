@@ -11,10 +11,17 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from merchants.errors import Refusal
-
 from payments import fees, ledger
 from payments.currencies import CURRENCIES
-from payments.models import BELOW_MINIMUM, Address, CreditedTo, Operation, OperationKind, OperationStatus, Terms
+from payments.models import (
+    BELOW_MINIMUM,
+    Address,
+    CreditedTo,
+    Operation,
+    OperationKind,
+    OperationStatus,
+    Terms,
+)
 from payments.models.account import AccountKind
 from payments.money import Money
 from payments.processors.base import DepositNotice, DepositStatus
@@ -76,9 +83,7 @@ def _demand(fits: object, what: str) -> None:
 
 def is_late(operation: Operation, notice: DepositNotice) -> bool:
     """An earlier status than the recorded one, arriving after it."""
-    return (
-        notice.status == DepositStatus.NOT_CONFIRMED and operation.status != OperationStatus.NOT_CONFIRMED
-    )
+    return notice.status == DepositStatus.NOT_CONFIRMED and operation.status != OperationStatus.NOT_CONFIRMED
 
 
 def judge(notice: DepositNotice, *, address: Address, terms: Terms | None, blocked: bool) -> Verdict:
@@ -143,7 +148,9 @@ def fee_type(kind: str) -> str:
     return "exchange" if kind == OperationKind.DEPOSIT_EXCHANGE else "deposit"
 
 
-def booking(verdict: Verdict, notice: DepositNotice, *, merchant_id: int, processor_id: int) -> list[ledger.Line]:
+def booking(
+    verdict: Verdict, notice: DepositNotice, *, merchant_id: int, processor_id: int
+) -> list[ledger.Line]:
     """The ledger lines of a credited deposit."""
     if verdict.credited_to == CreditedTo.DUST:
         return [

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import connection, transaction
-from merchants.models import Merchant
 
+from merchants.models import Merchant
 from payments import addresses, deposit_rules, events, ledger, terms
 from payments.deposit_rules import Contradiction
 from payments.ledger import NewEntry
@@ -202,9 +202,7 @@ class _Round:
         if verdict.status != operation.status:
             operation.advance(status=verdict.status, error=verdict.error, now=self.now)
             received = verdict.received if notice.received is not None else operation.received
-            operation.receive(
-                received=received, net=verdict.net, terms=self._terms(address, notice)
-            )
+            operation.receive(received=received, net=verdict.net, terms=self._terms(address, notice))
             self.told.append(operation)
         self.changed.append(operation)
         self._settle(operation, notice, verdict, None)

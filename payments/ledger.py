@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 from django.db import connection
 from django.db.models import Sum
+
 from merchants.errors import Refusal
 from merchants.models import Merchant
-
 from payments.models.account import MERCHANT_KINDS, Account, AccountKind
 from payments.models.entry import Posting
 from payments.money import CONTEXT, Money
@@ -37,7 +37,7 @@ class Unbalanced(ValueError):
 
 
 class AccountKey(NamedTuple):
-    """Names one account; merchant_id for a merchant's, processor_id for a processor's, neither for the house's."""
+    """Names one account: a merchant's, a processor's, or (with neither id) the house's."""
 
     merchant_id: int | None
     processor_id: int | None
@@ -70,7 +70,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class NewEntry:
-    """An entry to be booked once. key: what makes it once; subject: 'operation:17'; occurred_at: business time."""
+    """An entry to be booked. key: what makes it once; subject: 'operation:17'; occurred_at: business time."""
 
     key: str
     kind: str
@@ -137,7 +137,7 @@ def open_accounts(*, merchant_id: int, currency: str) -> None:
 
 
 def undo(subject: str) -> list[Line]:
-    """The lines that undo all that `subject` has booked: what a merchant got is reclaimed, the rest negated."""
+    """What undoes all that `subject` has booked: what a merchant got is reclaimed, the rest negated."""
     sums = (
         Posting.objects.filter(entry__subject=subject)
         .values_list("account__merchant_id", "account__processor_id", "currency", "account__kind")
@@ -258,7 +258,9 @@ def _accounts(keys: set[AccountKey]) -> dict[AccountKey, _Row]:
 
 
 def _columns(keys: Iterable[AccountKey]) -> list[list[int] | list[str]]:
-    ordered = sorted(keys, key=lambda key: (key.merchant_id or 0, key.processor_id or 0, key.currency, key.kind))
+    ordered = sorted(
+        keys, key=lambda key: (key.merchant_id or 0, key.processor_id or 0, key.currency, key.kind)
+    )
     return [
         [key.merchant_id or 0 for key in ordered],
         [key.processor_id or 0 for key in ordered],
@@ -273,7 +275,6 @@ def _select(statement: str, keys: set[AccountKey]) -> dict[AccountKey, _Row]:
     with connection.cursor() as cursor:
         cursor.execute(statement, _columns(keys))
         return {AccountKey(*row[:4]): _Row(*row[4:]) for row in cursor.fetchall()}
-
 
 
 def _open(keys: set[AccountKey]) -> None:

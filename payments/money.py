@@ -8,7 +8,16 @@ Arithmetic or comparison across currencies raises `CurrencyMismatch`. No float e
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from decimal import (
+    ROUND_CEILING,
+    ROUND_FLOOR,
+    Context,
+    Decimal,
+    DivisionByZero,
+    Inexact,
+    InvalidOperation,
+    Overflow,
+)
 
 WIRE_PLACES = 8
 """Decimals of every amount on the wire and in the ledger, fiat included."""

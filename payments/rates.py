@@ -8,9 +8,9 @@ from decimal import Decimal
 
 from django.db import transaction
 from django.db.models.functions import Now
+
 from merchants.errors import Refusal
 from merchants.models import Merchant
-
 from payments.currencies import CURRENCIES
 from payments.models import Processor, Rate, Route, Terms
 from payments.models.route import RouteOperation
@@ -19,7 +19,6 @@ from payments.processors.base import Outbound, Pair, Quote
 
 STALE_AFTER = timedelta(seconds=60)
 """A price that the processor has not repeated for this long is refused."""
-REFRESH_EVERY = timedelta(seconds=10)
 
 
 class NoRate(Refusal):
@@ -62,14 +61,14 @@ def keep(*, processor: Processor, quotes: Sequence[Quote]) -> None:
 
 
 def current(*, merchant: Merchant) -> Mapping[Pair, Rate]:
-    """The prices of the merchant's processor that are fresh enough to use, by pair; none while it is silent."""
+    """The fresh prices of the merchant's processor, by pair; none while it is silent."""
     processor = _source(merchant)
     fresh = Rate.objects.filter(processor=processor, is_current=True, seen_at__gte=Now() - STALE_AFTER)
     return {Pair(rate.source, rate.target): rate for rate in fresh}
 
 
 def converts(*, merchant: Merchant, source: str, target: str) -> bool:
-    """True when the merchant's processor has offered the pair, fresh or not: what an address may be bound to."""
+    """True when the merchant's processor offers the pair, fresh or not: an address may be bound to it."""
     return Rate.objects.filter(
         processor=_source(merchant), source=source, target=target, is_current=True
     ).exists()

@@ -1,4 +1,4 @@
-"""Thin alarm clocks: each task makes one verb call; the tables say what is due, the bells only when to look."""
+"""Thin alarm clocks: each task makes one verb call. Tables say what is due, bells only when to look."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ REFRESH_RATES = doorbell.register(
     Bell(
         task="payments.tasks.refresh_rates",
         queue="sender",
-        due_sql=f"""
-            SELECT 1 FROM payments_processor WHERE is_active
-               AND (quotes_at IS NULL OR quotes_at < now() - interval '{rates.REFRESH_EVERY.seconds} seconds')
+        due_sql="""
+            SELECT 1 FROM payments_processor
+             WHERE is_active AND (quotes_at IS NULL OR quotes_at < now() - interval '10 seconds')
         """,
     )
 )

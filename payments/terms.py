@@ -8,9 +8,9 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q
+
 from merchants.errors import Refusal
 from merchants.models import Merchant
-
 from payments import addresses, currencies, ledger
 from payments.currencies import Currency
 from payments.models import Terms

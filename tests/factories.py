@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from merchants.models import Merchant, User
 
+from merchants.models import Merchant, User
 from payments import currencies
 from payments.models import Address, Processor, Route, Terms
 from payments.models.route import RouteOperation
@@ -42,7 +42,9 @@ def processor(code: str = "sandbox") -> Processor:
     )
     for operation in RouteOperation:
         if not Route.objects.filter(processor=upstream, operation=operation).exists():
-            Route.objects.create(processor=upstream, operation=operation, valid_from=datetime(2026, 1, 1, tzinfo=UTC))
+            Route.objects.create(
+                processor=upstream, operation=operation, valid_from=datetime(2026, 1, 1, tzinfo=UTC)
+            )
     return upstream
 
 
@@ -79,7 +81,7 @@ def address(merchant: Merchant, currency: str = "BTC", **options: Any) -> Addres
 
 
 def notice(address: Address, amount: str = "0.01500000", **options: Any) -> DepositNotice:
-    """What the processor says of a deposit to `address`; confirmed and credited whole unless told otherwise."""
+    """What the processor says of a deposit to `address`; confirmed and credited whole by default."""
     sent = options.pop("sent", None) or money(amount, address.currency)
     status = options.pop("status", DepositStatus.CONFIRMED)
     defaults: dict[str, Any] = {
@@ -91,6 +93,10 @@ def notice(address: Address, amount: str = "0.01500000", **options: Any) -> Depo
         "txid": "c0ffee" + "0" * 58,
         "confirmations": 1 if status == DepositStatus.CONFIRMED else 0,
     }
-    if options.get("received") is not None and "credited" not in options and status == DepositStatus.CONFIRMED:
+    if (
+        options.get("received") is not None
+        and "credited" not in options
+        and status == DepositStatus.CONFIRMED
+    ):
         options["credited"] = options["received"]
     return DepositNotice(sent=sent, status=status, **defaults | options)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import DatabaseError
-from merchants.authentication import AuthenticationRefused
-from merchants.errors import Refusal
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 
+from merchants.authentication import AuthenticationRefused
+from merchants.errors import Refusal
 from payments.addresses import PoolEmpty
 from payments.wire import BadContent
 
@@ -42,7 +42,7 @@ def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
         case exceptions.NotFound():
             return Response(NOT_FOUND, status=status.HTTP_404_NOT_FOUND)
         case DatabaseError():
-            log.exception("database unavailable: %s", context["request"].path)
+            log.error("database unavailable: %s", context["request"].path, exc_info=error)
             return unavailable()
     return None
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
 
-from merchants.errors import Refusal
 from rest_framework import serializers
 
+from merchants.errors import Refusal
 from payments import wire
 from payments.currencies import CURRENCIES
 from payments.errors import NotAnObject, Required, SelectedIsInvalid
 from payments.terms import Offer
+
 
 class Parameter(serializers.Field[Any, Any, Any, Any]):
     """A field whose sentences are the refusals of `payments.errors`, with its own name in them."""

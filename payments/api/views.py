@@ -9,10 +9,6 @@ from functools import cached_property
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from merchants import clock
-from merchants.authentication import Caller, SignedKeyAuthentication
-from merchants.models import Merchant
-from merchants.signing import KEY_HEADER, SIGNATURE_HEADER
 from rest_framework import exceptions
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
@@ -20,6 +16,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from merchants import clock
+from merchants.authentication import Caller, SignedKeyAuthentication
+from merchants.models import Merchant
+from merchants.signing import KEY_HEADER, SIGNATURE_HEADER
 from payments import addresses, doorbell, ledger, rates, tasks, terms, wire
 from payments.api import params, shapes
 from payments.processors.base import Pair

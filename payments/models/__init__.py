@@ -4,7 +4,7 @@ only `payments.ledger` writes them.
 
 from __future__ import annotations
 
-import payments.models.account  # noqa: F401 - registered, reached through payments.ledger
+import payments.models.account
 import payments.models.entry  # noqa: F401
 from payments.models.address import Address, AddressOrigin, AddressPool
 from payments.models.adjustment import Adjustment, AdjustmentStatus

@@ -11,9 +11,9 @@ of what lies at the processor, and all accounts of one currency sum to zero.
 from __future__ import annotations
 
 from django.db import models
+
 from merchants.models import Merchant
 from merchants.models.scope import TenantQuerySet
-
 from payments.models.columns import AmountField, CurrencyField, is_number
 from payments.models.route import Processor
 
@@ -23,7 +23,10 @@ class AccountKind(models.TextChoices):
 
     AVAILABLE = "available", "What the merchant may spend"
     HELD = "held", "The merchant's, set aside for operations under way or while blocked"
-    RECEIVABLE = "receivable", "What the merchant owes us after a reversed deposit was spent; never above zero"
+    RECEIVABLE = (
+        "receivable",
+        "What the merchant owes us after a reversed deposit was spent; never above zero",
+    )
     AT_PROCESSOR = "at_processor", "What lies at a processor (negative: an asset)"
     PROCESSOR_FEE = "processor_fee", "What a processor kept for itself (negative: a cost)"
     DUST = "dust", "Deposits below the minimum, credited to nobody"

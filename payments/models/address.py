@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models.functions import Now, RowNumber
+
 from merchants.models import Merchant
 from merchants.models.scope import TenantQuerySet
-
 from payments.models.columns import CurrencyField
 from payments.models.route import Processor
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
+
 from merchants.models import Merchant
 from merchants.models.scope import TenantQuerySet
-
 from payments.models.columns import AmountField, CurrencyField, is_number
 
 if TYPE_CHECKING:
@@ -50,8 +50,7 @@ class Adjustment(models.Model):
                 condition=is_number("amount") & ~models.Q(amount=0), name="adjustment_amount_is_not_zero"
             ),
             models.CheckConstraint(
-                condition=models.Q(decided_by__isnull=True)
-                | ~models.Q(decided_by=models.F("requested_by")),
+                condition=models.Q(decided_by__isnull=True) | ~models.Q(decided_by=models.F("requested_by")),
                 name="adjustment_approver_is_not_requester",
             ),
             models.CheckConstraint(

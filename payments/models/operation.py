@@ -10,9 +10,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models
+
 from merchants.models import Merchant
 from merchants.models.scope import TenantQuerySet
-
 from payments.models.address import Address
 from payments.models.columns import AmountField, CurrencyField, is_number
 from payments.models.rate import Rate

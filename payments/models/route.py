@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models.functions import Now
-from merchants.models import Merchant
 
+from merchants.models import Merchant
 from payments.models.columns import CurrencyField
 
 
@@ -35,7 +35,7 @@ class RouteOperation(models.TextChoices):
 
 class RouteQuerySet(models.QuerySet["Route"]):
     def choose(self, *, merchant: Merchant, currency: str, operation: RouteOperation) -> Processor | None:
-        """The processor that carries it: a merchant's own route first, then one for the currency, then the newest."""
+        """The processor that carries it: a merchant's own route first, then the currency's, then the newest."""
         best = (
             self.filter(models.Q(merchant=None) | models.Q(merchant=merchant), operation=operation)
             .filter(models.Q(currency="") | models.Q(currency=currency), processor__is_active=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import models
+
 from merchants.models import Merchant
 from merchants.models.scope import TenantQuerySet
-
 from payments.models.columns import AmountField, CurrencyField, is_number
 
 if TYPE_CHECKING:

@@ -300,9 +300,7 @@ class Outbound(Protocol):
 
     capabilities: Capabilities
 
-    def issue(
-        self, *, currency: str, convert_to: str | None, references: Sequence[str]
-    ) -> list[Issued]: ...
+    def issue(self, *, currency: str, convert_to: str | None, references: Sequence[str]) -> list[Issued]: ...
 
     def quotes(self, pairs: Sequence[Pair] = ()) -> list[Quote]: ...
 

@@ -96,7 +96,9 @@ class TestFirstSight:
         assert booked(AccountKind.PROCESSOR_FEE) == Decimal("-0.00001000")
         operation = Operation.objects.get()
         assert operation.amount_minus_fee == Decimal("0.01488000")
-        assert [(fee.type, fee.amount) for fee in operation.fees.all()] == [("deposit", Decimal("0.00012000"))]
+        assert [(fee.type, fee.amount) for fee in operation.fees.all()] == [
+            ("deposit", Decimal("0.00012000"))
+        ]
         assert operation.terms == factories.Terms.objects.get(merchant=merchant)
         assert told == [(operation.wire_id, 1, "confirmed")]
 
@@ -420,9 +422,12 @@ class TestHostileNotice:
 
 class TestDatabase:
     def refused(self, constraint: str, statement: str) -> None:
-        with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
+        with (
+            pytest.raises(IntegrityError, match=constraint),
+            transaction.atomic(),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(statement)
 
     def test_refuses_a_second_operation_for_one_deposit(self, address):
         record(notice(address, external_id="up-1"))

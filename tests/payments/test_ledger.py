@@ -6,7 +6,7 @@ import threading
 from decimal import Decimal
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, ProgrammingError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -61,7 +61,10 @@ class TestPost:
 
     def test_refuses_to_overdraw_and_leaves_everything_as_it_was(self):
         merchant = funded("10")
-        with pytest.raises(ledger.InsufficientFunds, match="Not enough money on balance"), transaction.atomic():
+        with (
+            pytest.raises(ledger.InsufficientFunds, match="Not enough money on balance"),
+            transaction.atomic(),
+        ):
             ledger.post(
                 entry(
                     ledger.available(merchant.pk, money("-10.00000001")),
@@ -73,9 +76,7 @@ class TestPost:
 
     def test_spends_to_exactly_zero(self):
         merchant = funded("10")
-        ledger.post(
-            entry(ledger.available(merchant.pk, money("-10")), ledger.held(merchant.pk, money("10")))
-        )
+        ledger.post(entry(ledger.available(merchant.pk, money("-10")), ledger.held(merchant.pk, money("10"))))
         assert balance(merchant) == ledger.Balance("BTC", Decimal(0), Decimal(10), Decimal(0))
 
     def test_refuses_lines_that_do_not_sum_to_zero(self):
@@ -144,9 +145,7 @@ class TestDebt:
     def test_takes_back_what_is_there_and_notes_the_rest_as_debt(self):
         merchant = funded("10")
         ledger.post(
-            entry(
-                ledger.reclaim(merchant.pk, money("15")), ledger.house(AccountKind.ADJUSTMENT, money("15"))
-            )
+            entry(ledger.reclaim(merchant.pk, money("15")), ledger.house(AccountKind.ADJUSTMENT, money("15")))
         )
         assert balance(merchant) == ledger.Balance("BTC", Decimal(0), Decimal(0), Decimal(5))
         assert Account.objects.get(merchant=merchant, kind="receivable").balance == Decimal(-5)
@@ -157,13 +156,9 @@ class TestDebt:
         ledger.post(
             entry(ledger.reclaim(merchant.pk, money("15")), ledger.house(house, money("15")), key="a")
         )
-        ledger.post(
-            entry(ledger.credit(merchant.pk, money("3")), ledger.house(house, money("-3")), key="b")
-        )
+        ledger.post(entry(ledger.credit(merchant.pk, money("3")), ledger.house(house, money("-3")), key="b"))
         assert balance(merchant) == ledger.Balance("BTC", Decimal(0), Decimal(0), Decimal(2))
-        ledger.post(
-            entry(ledger.credit(merchant.pk, money("3")), ledger.house(house, money("-3")), key="c")
-        )
+        ledger.post(entry(ledger.credit(merchant.pk, money("3")), ledger.house(house, money("-3")), key="c"))
         assert balance(merchant) == ledger.Balance("BTC", Decimal(1), Decimal(0), Decimal(0))
 
     def test_undoes_all_that_a_subject_booked(self):
@@ -243,9 +238,7 @@ class TestDatabase:
 
     def test_refuses_an_unnumbered_posting_on_a_kept_account(self):
         funded("10")
-        self.refused(
-            "posting_continues_its_account", _new_entry("x"), _posting("x", "available", "1", "-1")
-        )
+        self.refused("posting_continues_its_account", _new_entry("x"), _posting("x", "available", "1", "-1"))
 
     def test_refuses_a_posting_that_skips_a_number(self):
         funded("10")
@@ -300,12 +293,13 @@ class TestDatabase:
         ],
     )
     def test_grants_no_role_to_rewrite_the_books(self, role, statement):
-        from django.db.utils import ProgrammingError
-
-        with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL ROLE {role}")
-                cursor.execute(statement)
+        with (
+            pytest.raises(ProgrammingError, match="permission denied"),
+            transaction.atomic(),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(f"SET LOCAL ROLE {role}")
+            cursor.execute(statement)
 
     def test_grants_the_application_to_post(self):
         merchant = factories.merchant()
@@ -326,10 +320,7 @@ def _constraint(error: IntegrityError) -> str | None:
 
 
 def _new_entry(key: str) -> str:
-    return (
-        "INSERT INTO payments_entry (key, kind, subject, occurred_at)"
-        f" VALUES ('{key}', 'x', 'x', now())"
-    )
+    return f"INSERT INTO payments_entry (key, kind, subject, occurred_at) VALUES ('{key}', 'x', 'x', now())"
 
 
 def _posting(key: str, kind: str, *amounts: str, currency: str = "BTC") -> str:
@@ -360,7 +351,9 @@ class TestAnyHistory:
                 postings = list(account.postings.order_by("seq"))
                 assert account.balance == sum((posting.amount for posting in postings), Decimal(0))
                 assert not postings or postings[-1].balance_after == account.balance
-            total = sum((account.balance for account in Account.objects.filter(merchant=merchant)), Decimal(0))
+            total = sum(
+                (account.balance for account in Account.objects.filter(merchant=merchant)), Decimal(0)
+            )
             assert total == owed
             transaction.set_rollback(True)
 
