@@ -124,7 +124,7 @@ def _cancelled(received: Money, error: str, credited: Money | None) -> Verdict:
         net=Money.zero(received.currency),
         fee=Money.zero(received.currency),
         credited=credited,
-        credited_to=CreditedTo.DUST if credited else CreditedTo.NOWHERE,
+        credited_to=CreditedTo.NOWHERE if credited is None else CreditedTo.DUST,
     )
 
 
@@ -132,7 +132,7 @@ def _credited(notice: DepositNotice, received: Money) -> Money | None:
     """What the processor gave us, once it is final; all of it where the processor names no fee."""
     if notice.status != DepositStatus.CONFIRMED:
         return None
-    return notice.credited or received
+    return received if notice.credited is None else notice.credited
 
 
 def _split(received: Money, address: Address, terms: Terms | None) -> tuple[Money, Money]:
@@ -172,7 +172,7 @@ def from_processor(
 
     A fee that the processor took in another currency (a token's sweep, in the chain's coin) is its own pair.
     """
-    credited = credited or received
+    credited = received if credited is None else credited
     lines = [
         ledger.at_processor(processor_id, -credited),
         ledger.at_processor(processor_id, credited - received, AccountKind.PROCESSOR_FEE),

@@ -218,7 +218,7 @@ class _Round:
         if notice.status == DepositStatus.CANCELLED and operation.is_booked:
             key = operation.book(credited_to=CreditedTo.NOWHERE, credited=None)
             self._enter(key, "deposit_reversal", operation.subject, ledger.undo(operation.subject))
-        elif verdict.credited and not operation.is_booked:
+        elif verdict.credited is not None and not operation.is_booked:
             key = operation.book(credited_to=verdict.credited_to, credited=verdict.credited.amount)
             lines = deposit_rules.booking(
                 verdict, notice, merchant_id=operation.merchant_id, processor_id=self.processor.pk

@@ -22,7 +22,7 @@ from django.db.models import Sum
 from merchants.errors import Refusal
 from merchants.models import Merchant
 from payments.models.account import MERCHANT_KINDS, Account, AccountKind
-from payments.models.entry import Posting
+from payments.models.entry import Entry, Posting
 from payments.money import CONTEXT, Money
 
 
@@ -120,6 +120,8 @@ def post_many(entries: Sequence[NewEntry]) -> None:
     entries = [_without_zeros(entry) for entry in entries]
     if not entries:
         return
+    if not connection.in_atomic_block:
+        raise RuntimeError("entries are booked inside a transaction")
     for entry in entries:
         _demand_wire_precision(entry)
         _demand_zero_sum(entry)
@@ -142,6 +144,7 @@ def undo(subject: str) -> list[Line]:
         Posting.objects.filter(entry__subject=subject)
         .values_list("account__merchant_id", "account__processor_id", "currency", "account__kind")
         .annotate(total=Sum("amount"))
+        .exclude(total=0)
         .order_by("account__kind")
     )
     given: dict[int, Money] = {}
@@ -153,6 +156,37 @@ def undo(subject: str) -> list[Line]:
         else:
             lines.append(Line(AccountKind(kind), -money, merchant_id, processor_id))
     return lines + [reclaim(merchant_id, money) for merchant_id, money in given.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class BookedLine:
+    """A posting as people read it."""
+
+    account: str
+    currency: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class BookedEntry:
+    """An entry as people read it."""
+
+    key: str
+    booked_at: datetime
+    lines: list[BookedLine]
+
+
+def entries_about(subject: str) -> list[BookedEntry]:
+    """What was booked about `subject`, oldest first."""
+    entries = Entry.objects.filter(subject=subject).order_by("id").prefetch_related("postings__account")
+    return [
+        BookedEntry(
+            entry.key,
+            entry.booked_at,
+            [BookedLine(row.account.kind, row.currency, row.amount) for row in entry.postings.all()],
+        )
+        for entry in entries
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,16 +38,16 @@ class BadContent(Refusal):
     code = "bad_content_format"
 
 
-def parse_body(raw: bytes, content_type: str) -> dict[str, Any]:
+def parse_body(raw: bytes, content_type: str, *, longest: int = MAX_BODY_BYTES) -> dict[str, Any]:
     """The parameters of a request: a JSON object, or `{}` for `[]`, `null` and no bytes at all.
 
-    Values are str, bool, None, int, Decimal, list and dict. Refused as `BadContent`: more than 64 kB, more
+    Values are str, bool, None, int, Decimal, list and dict. Refused as `BadContent`: more than `longest`, more
     than 32 levels, another content type (not looked at without a body), anything but strict UTF-8 JSON,
     a key twice, NUL or a lone surrogate in any text, NaN and infinities, absurdly long numbers.
     """
     if not raw:
         return {}
-    if len(raw) > MAX_BODY_BYTES or not _CONTENT_TYPE.fullmatch(content_type):
+    if len(raw) > longest or not _CONTENT_TYPE.fullmatch(content_type):
         raise BadContent
     _refuse_depth(raw)
     try:

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from merchants.models import Merchant, User
-from payments import currencies
+from payments import currencies, ledger
 from payments.models import Address, Processor, Route, Terms
+from payments.models.account import AccountKind
 from payments.models.route import RouteOperation
 from payments.money import Money
 from payments.processors.base import DepositNotice, DepositStatus
@@ -60,6 +61,20 @@ def terms(currency: str = "BTC", *, merchant: Merchant | None = None, **options:
     return Terms.objects.create(merchant=merchant, currency=currency, **defaults | options)
 
 
+def fund(merchant: Merchant, amount: Money) -> None:
+    """Puts `amount` on the merchant's available balance, by an entry of the house."""
+    with transaction.atomic():
+        ledger.post(
+            ledger.NewEntry(
+                key=f"fund:{next(_numbers)}",
+                kind="test",
+                subject="test",
+                occurred_at=NOW,
+                lines=[ledger.credit(merchant.pk, amount), ledger.house(AccountKind.ADJUSTMENT, -amount)],
+            )
+        )
+
+
 def address(merchant: Merchant, currency: str = "BTC", **options: Any) -> Address:
     """An address that the merchant's program took."""
     number = next(_numbers)
@@ -80,14 +95,14 @@ def address(merchant: Merchant, currency: str = "BTC", **options: Any) -> Addres
     return Address.objects.create(merchant=merchant, currency=currency, **defaults | options)
 
 
-def notice(address: Address, amount: str = "0.01500000", **options: Any) -> DepositNotice:
-    """What the processor says of a deposit to `address`; confirmed and credited whole by default."""
-    sent = options.pop("sent", None) or money(amount, address.currency)
+def notice(to: Address, amount: str = "0.01500000", **options: Any) -> DepositNotice:
+    """What the processor says of a deposit `to` an address; confirmed and credited whole by default."""
+    sent = options.pop("sent", money(amount, to.currency))
     status = options.pop("status", DepositStatus.CONFIRMED)
     defaults: dict[str, Any] = {
         "external_id": f"up-{next(_numbers)}",
-        "address": address.address,
-        "tag": address.tag,
+        "address": to.address,
+        "tag": to.tag,
         "received": sent,
         "credited": sent if status == DepositStatus.CONFIRMED else None,
         "txid": "c0ffee" + "0" * 58,

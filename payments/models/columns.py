@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from django.db import models
@@ -37,9 +38,13 @@ class CurrencyField(models.CharField):
         super().__init__(*args, **options)
 
 
+BOUND = Decimal(10) ** 26
+"""No column of money or price ever reaches this."""
+
+
 def is_number(*columns: str) -> models.Q:
-    """No NaN in `columns`: PostgreSQL holds NaN to be greater than any number, so no other check stops it."""
+    """No NaN in `columns`. PostgreSQL holds NaN to be greater than any number, so an upper bound stops it."""
     condition = models.Q()
     for column in columns:
-        condition &= ~models.Q(**{column: "NaN"})
+        condition &= models.Q(**{f"{column}__lt": BOUND})
     return condition

@@ -35,7 +35,7 @@ class RouteOperation(models.TextChoices):
 
 class RouteQuerySet(models.QuerySet["Route"]):
     def choose(self, *, merchant: Merchant, currency: str, operation: RouteOperation) -> Processor | None:
-        """The processor that carries it: a merchant's own route first, then the currency's, then the newest."""
+        """Who carries it: by a merchant's own route first, then the currency's, then the newest."""
         best = (
             self.filter(models.Q(merchant=None) | models.Q(merchant=merchant), operation=operation)
             .filter(models.Q(currency="") | models.Q(currency=currency), processor__is_active=True)

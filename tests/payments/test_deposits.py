@@ -6,7 +6,7 @@ import itertools
 from decimal import Decimal
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +16,7 @@ from payments.models.account import AccountKind
 from payments.models.entry import Entry, Posting
 from payments.processors.base import DepositStatus, NoticeFee, Risk
 from tests import factories
+from tests.constraints import judge_now, refused
 from tests.factories import NOW, money, notice
 
 pytestmark = pytest.mark.django_db
@@ -47,8 +48,7 @@ def address(merchant):
 def record(*notices) -> None:
     with transaction.atomic():
         deposits.record_many(processor=factories.processor(), notices=notices, now=NOW)
-        with connection.cursor() as cursor:
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+        judge_now()
 
 
 def balance(merchant, currency: str = "BTC") -> ledger.Balance:
@@ -421,17 +421,9 @@ class TestHostileNotice:
 
 
 class TestDatabase:
-    def refused(self, constraint: str, statement: str) -> None:
-        with (
-            pytest.raises(IntegrityError, match=constraint),
-            transaction.atomic(),
-            connection.cursor() as cursor,
-        ):
-            cursor.execute(statement)
-
     def test_refuses_a_second_operation_for_one_deposit(self, address):
         record(notice(address, external_id="up-1"))
-        self.refused(
+        refused(
             "operation_of_a_processor_is_unique",
             "INSERT INTO payments_operation (merchant_id, wire_id, kind, status, version, processor_id,"
             " external_id, address_id, replaces, currency_sent, amount_sent, currency_received,"
@@ -444,14 +436,13 @@ class TestDatabase:
     def test_refuses_an_operation_at_another_merchants_address(self, address):
         record(notice(address))
         other = factories.address(factories.merchant())
-        self.refused(
+        refused(
             "operation_keeps_its_identity",
             f"UPDATE payments_operation SET address_id = {other.pk}",
         )
-        with pytest.raises(IntegrityError), transaction.atomic():
+        with pytest.raises(IntegrityError, match="operation_address_is_the_merchants"), transaction.atomic():
             Operation.objects.bulk_create([_copy(Operation.objects.get(), address=other)])
-            with connection.cursor() as cursor:
-                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            judge_now()
 
     @pytest.mark.parametrize(
         ("constraint", "change"),
@@ -469,7 +460,7 @@ class TestDatabase:
         first = notice(address, status=DepositStatus.NOT_CONFIRMED)
         record(first)
         record(later(first, DepositStatus.CONFIRMED))
-        self.refused(constraint, f"UPDATE payments_operation SET {change}")
+        refused(constraint, f"UPDATE payments_operation SET {change}")
 
 
 def _copy(operation: Operation, **changes) -> Operation:
