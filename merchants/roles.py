@@ -1,95 +1,112 @@
-"""Roles of a merchant's staff and what each may do: the one table. Pure.
+"""Who may do what on a merchant's account: one table, in plain words, read by every door.
 
-Sources: the published role list of the portal (gateway contract, section 5).
+A permission is the name of the act (`keys.activate`); a role is the set of acts it allows. The back-office
+prints `Role.words` next to each role and names the permission that somebody lacks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
 class Role(StrEnum):
-    """A role; its value is what the database keeps."""
+    """What a person is on a merchant's team."""
 
     OWNER = "owner"
-    """Everything, money included."""
+    """Everything, including what moves money and what lets others in."""
     EXCHANGE = "exchange"
-    """Look, and exchange between the merchant's own balances."""
+    """Looks at everything and exchanges between the merchant's own balances."""
     LIMITS = "limits"
-    """Look, and set how much stays on the hot wallet."""
+    """Looks at everything and keeps the balances' limits."""
     VIEW = "view"
-    """Only look; may manage deposit addresses, create invoices and repeat callbacks."""
+    """Looks at everything, makes invoices and deposit addresses, repeats callbacks."""
     RESTRICTED = "restricted"
-    """Nothing; signed out at once."""
+    """Nothing; the person is signed out at once."""
 
     @property
-    def label(self) -> str:
-        """The role in plain words."""
-        return _LABELS[self]
+    def title(self) -> str:
+        return self.value.capitalize()
+
+    @property
+    def words(self) -> str:
+        return _WORDS[self]
 
 
-_LABELS = {
-    Role.OWNER: "Owner: can do everything, money included",
-    Role.EXCHANGE: "Exchange: can look and exchange balances",
-    Role.LIMITS: "Limits: can look and set wallet limits",
-    Role.VIEW: "View: can only look, and create invoices and addresses",
-    Role.RESTRICTED: "Restricted: cannot enter",
+_WORDS: Mapping[Role, str] = {
+    Role.OWNER: "Does everything: keys, callback address, team, limits, sending money and approving it.",
+    Role.EXCHANGE: "Sees everything and exchanges funds. Cannot send money out or change settings.",
+    Role.LIMITS: "Sees everything and sets keep-on-hot and minimum-transaction limits.",
+    Role.VIEW: "Sees everything, manages deposit addresses, creates invoices and repeats callbacks.",
+    Role.RESTRICTED: "May not enter the back-office.",
 }
 
+_VIEW = {
+    "balances.view": "See balances",
+    "fees.view": "See fees",
+    "currencies.view": "See the enabled currencies",
+    "transactions.view": "See transactions and payments",
+    "invoices.view": "See invoices",
+    "addresses.view": "See addresses",
+    "limits.view": "See limits",
+    "contacts.view": "See contacts",
+    "callbacks.view": "See callbacks and their attempts",
+    "addresses.manage": "Create and rename deposit addresses",
+    "callbacks.resend": "Repeat callbacks",
+    "invoices.create": "Create and cancel invoices",
+}
+_EXCHANGE = {"exchanges.create": "Exchange funds"}
+_LIMITS = {
+    "limits.keep_on_hot": "Set keep-on-hot limits",
+    "limits.minimum_transaction": "Set minimum-transaction limits",
+}
+_OWNER = {
+    "keys.view": "See API keys and where they are used from",
+    "keys.generate": "Generate API keys",
+    "keys.activate": "Activate API keys",
+    "keys.rotate": "Rotate API keys",
+    "keys.deactivate": "Deactivate API keys",
+    "keys.set_allowlist": "Change which addresses an API key may be used from",
+    "callbacks.set_endpoint": "Change the callback address and its settings",
+    "callbacks.test": "Send test callbacks",
+    "currencies.enable": "Enable and disable currencies",
+    "withdrawals.create": "Send money",
+    "withdrawals.approve": "Approve and decline held withdrawals",
+    "limits.withdrawal": "Set withdrawal limits",
+    "limits.cold_address": "Set cold addresses",
+    "contacts.create": "Add contacts",
+    "bank_accounts.manage": "Manage bank accounts",
+    "notifications.manage": "Manage notifications",
+    "team.view": "See the team",
+    "team.invite": "Invite people",
+    "team.change": "Change roles of people who are not Owners",
+    "team.remove": "Remove people who are not Owners",
+    "audit.view": "See the audit",
+    "export.create": "Export data",
+}
 
-class Permission(StrEnum):
-    """Something that a role may allow."""
+PERMISSIONS: Mapping[str, str] = _VIEW | _EXCHANGE | _LIMITS | _OWNER
+"""Every permission and what it is called on a page."""
 
-    LOOK = "look"
-    """See balances, transactions, addresses, callbacks, fees."""
-    MANAGE_ADDRESSES = "addresses.manage"
-    """Create and rename deposit addresses in the portal."""
-    CREATE_INVOICES = "invoices.create"
-    """Create invoices."""
-    REPEAT_CALLBACKS = "callbacks.repeat"
-    """Send a callback again."""
-    EXCHANGE = "exchanges.make"
-    """Exchange between the merchant's own balances."""
-    SET_WALLET_LIMITS = "wallet_limits.set"
-    """Set keep-on-hot and minimum-transaction limits."""
-    MANAGE_KEYS = "keys.manage"
-    """Generate, activate, rotate and deactivate API keys; edit their allowlists."""
-    MANAGE_ENDPOINT = "endpoint.manage"
-    """Set the callback URL and its switches."""
-    MANAGE_CURRENCIES = "currencies.manage"
-    """Enable and disable currencies."""
-    MANAGE_TEAM = "team.manage"
-    """Invite people, change and remove roles."""
-    MOVE_MONEY = "withdrawals.make"
-    """Make withdrawals."""
-    APPROVE_MONEY = "withdrawals.approve"
-    """Approve and decline withdrawals."""
-    SET_LIMITS = "limits.set"
-    """Set withdrawal limits and contacts."""
-
-
-_LOOKING = frozenset(
-    {
-        Permission.LOOK,
-        Permission.MANAGE_ADDRESSES,
-        Permission.CREATE_INVOICES,
-        Permission.REPEAT_CALLBACKS,
-    }
-)
-
-PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    Role.OWNER: frozenset(Permission),
-    Role.EXCHANGE: _LOOKING | {Permission.EXCHANGE},
-    Role.LIMITS: _LOOKING | {Permission.SET_WALLET_LIMITS},
-    Role.VIEW: _LOOKING,
+_ALLOWED: Mapping[Role, frozenset[str]] = {
+    Role.OWNER: frozenset(PERMISSIONS),
+    Role.EXCHANGE: frozenset(_VIEW | _EXCHANGE),
+    Role.LIMITS: frozenset(_VIEW | _LIMITS),
+    Role.VIEW: frozenset(_VIEW),
     Role.RESTRICTED: frozenset(),
 }
 
 
-def allows(role: Role, permission: Permission) -> bool:
-    return permission in PERMISSIONS[role]
+def allows(*, role: Role, permission: str) -> bool:
+    """Whether `role` has `permission`. Raises `KeyError` for a permission that does not exist."""
+    PERMISSIONS[permission]
+    return permission in _ALLOWED[role]
 
 
-def granting(permission: Permission) -> list[Role]:
-    """The roles that have a permission: whom a page names when it refuses."""
-    return [role for role in Role if allows(role, permission)]
+def permissions_of(role: Role) -> frozenset[str]:
+    return _ALLOWED[role]
+
+
+def roles_with(permission: str) -> list[Role]:
+    """Who could grant or do it, most powerful first. Raises `KeyError` for an unknown permission."""
+    return [role for role in Role if allows(role=role, permission=permission)]

@@ -1,11 +1,11 @@
-"""The wire's signature: HMAC-SHA512 over the exact body bytes, in hex. Pure.
+"""Request and callback signatures: HMAC-SHA512 over the exact body bytes, as lower-case hex.
 
-Source: gateway contract, section 1. Method, path and headers are not signed.
+Nothing but the body is signed, so whoever checks must hold the bytes that travelled, never a copy that was
+parsed and written again.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 
@@ -16,12 +16,15 @@ _SIGNATURE = re.compile(r"[0-9a-fA-F]{128}", re.ASCII)
 
 
 def sign(secret: str, body: bytes) -> str:
-    """The signature of `body` under the UTF-8 bytes of `secret`: 128 lower-case hex digits."""
-    return hmac.new(secret.encode(), body, hashlib.sha512).hexdigest()
+    """The signature of `body`: 128 lower-case hex digits. The key is the secret's UTF-8 bytes."""
+    return hmac.new(secret.encode(), body, "sha512").hexdigest()
 
 
 def verify(secret: str, body: bytes, signature: str) -> bool:
-    """True for the signature of `body`, in either case; False for anything else, whatever it is made of."""
-    if not _SIGNATURE.fullmatch(signature):
+    """Whether `signature` (hex in either case) is that of `body`; constant time for well-formed ones.
+
+    Anything that is not exactly 128 hex digits is False; no input raises.
+    """
+    if not isinstance(signature, str) or not _SIGNATURE.fullmatch(signature):
         return False
-    return hmac.compare_digest(sign(secret, body).encode(), signature.lower().encode())
+    return hmac.compare_digest(sign(secret, body), signature.lower())

@@ -1,26 +1,29 @@
-"""What merchants stores: tenants, people, keys, the second factor, traffic, the audit trail."""
+"""What merchants stores: who they are, who works for them, their keys, and what was done."""
 
 from __future__ import annotations
 
-from merchants.models.api_key import AllowlistEntry, ApiKey, ApiKeyState
-from merchants.models.audit import AuditRecord
+from merchants.models.allowlist import AllowlistEntry
+from merchants.models.api_key import ApiKey, KeyState
+from merchants.models.audit import AuditHead, AuditRecord
 from merchants.models.clock import ClockOffset
 from merchants.models.device import TotpDevice
+from merchants.models.membership import Membership
 from merchants.models.merchant import Merchant, MerchantStatus
-from merchants.models.traffic import KeyTraffic, TrafficOutcome
-from merchants.models.user import Membership, User
+from merchants.models.traffic import KeyTraffic, Outcome
+from merchants.models.user import User
 
 __all__ = [
     "AllowlistEntry",
     "ApiKey",
-    "ApiKeyState",
+    "AuditHead",
     "AuditRecord",
     "ClockOffset",
+    "KeyState",
     "KeyTraffic",
     "Membership",
     "Merchant",
     "MerchantStatus",
+    "Outcome",
     "TotpDevice",
-    "TrafficOutcome",
     "User",
 ]

@@ -1,99 +1,113 @@
-"""API keys: generated → active → deactivated, and the allowlist of each.
-
-A merchant has one active key, and during a rotation a second one that retires. The secret is encrypted and
-bound to its row. What is deactivated stays so: a trigger holds the legal moves.
-"""
+"""API keys: generated, activated once, deactivated for good; two work side by side only in a rotation."""
 
 from __future__ import annotations
 
-import ipaddress
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from django.conf import settings
 from django.db import models
 
+from merchants.errors import Refusal
 from merchants.models.merchant import Merchant
 from merchants.models.scope import TenantQuerySet
-from merchants.secrets import KeyRing
+from merchants.models.sealed import SealedTextField, seal, unseal
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Mapping
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+LONGEST_OVERLAP = timedelta(days=7)
+CACHE_SECONDS = 1.0
+"""For how long after the start of its read a process may believe a key row (monotonic seconds)."""
 
 
-class ApiKeyState(models.TextChoices):
-    """Where a key stands."""
+class KeyState(models.TextChoices):
+    """Where a key stands in its life."""
 
-    GENERATED = "generated", "Not usable yet: its secret was never shown"
-    ACTIVE = "active", "In use"
+    GENERATED = "generated", "Made, has no secret yet, opens nothing"
+    ACTIVE = "active", "Signs requests and callbacks"
     DEACTIVATED = "deactivated", "Dead for good"
 
 
-API_KEY_MOVES: dict[str, frozenset[str]] = {
-    ApiKeyState.GENERATED: frozenset({ApiKeyState.ACTIVE, ApiKeyState.DEACTIVATED}),
-    ApiKeyState.ACTIVE: frozenset({ApiKeyState.DEACTIVATED}),
-    ApiKeyState.DEACTIVATED: frozenset(),
+LEGAL_MOVES: Mapping[KeyState, frozenset[KeyState]] = {
+    KeyState.GENERATED: frozenset({KeyState.ACTIVE, KeyState.DEACTIVATED}),
+    KeyState.ACTIVE: frozenset({KeyState.DEACTIVATED}),
+    KeyState.DEACTIVATED: frozenset(),
 }
+"""The moves that a key may make; a trigger refuses the others in the database too."""
 
 
-class IllegalKeyMove(Exception):
-    """A state may not follow another; a fault of ours, never the caller's."""
-
-
-def key_ring() -> KeyRing:
-    """The installation's keys, from its settings."""
-    return KeyRing(settings.ENCRYPTION_KEYS)
+class IllegalMove(Refusal):
+    """A key that is {state} cannot become {wanted}."""
 
 
 class ApiKeyQuerySet(TenantQuerySet["ApiKey"]):
     def active(self) -> ApiKeyQuerySet:
-        return self.filter(state=ApiKeyState.ACTIVE)
+        return self.filter(state=KeyState.ACTIVE)
 
 
 class ApiKey(models.Model):
-    """A key of a merchant. retires_at: set on the older key of a rotation; it dies then.
+    """A key of a merchant. The secret stands encrypted: signatures need it in clear, people see it once.
 
-    first_used_at: its first accepted request; until then the older key goes on signing callbacks.
+    rotated_at, retires_at: set on the older key of a rotation; at `retires_at` it stops working.
+    first_used_at: when the key's first request was accepted; until then a rotation's callbacks keep the
+    older key's signature.
     """
 
     merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="api_keys")
-    public_key = models.CharField(max_length=100, unique=True)
-    secret_ciphertext = models.TextField(blank=True, default="", editable=False)
-    state = models.CharField(max_length=20, choices=ApiKeyState.choices, default=ApiKeyState.GENERATED)
+    public_key = models.CharField(max_length=128, unique=True)
+    secret_ciphertext = SealedTextField(default="", blank=True, editable=False)
+    state = models.CharField(max_length=12, choices=KeyState.choices, default=KeyState.GENERATED)
     generated_at = models.DateTimeField()
-    activated_at = models.DateTimeField(null=True, blank=True)
-    first_used_at = models.DateTimeField(null=True, blank=True)
-    retires_at = models.DateTimeField(null=True, blank=True)
-    deactivated_at = models.DateTimeField(null=True, blank=True)
+    activated_at = models.DateTimeField(null=True)
+    first_used_at = models.DateTimeField(null=True)
+    rotated_at = models.DateTimeField(null=True)
+    retires_at = models.DateTimeField(null=True)
+    deactivated_at = models.DateTimeField(null=True)
 
     objects = ApiKeyQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "API key"
         constraints = [
             models.UniqueConstraint(
                 fields=["merchant"],
-                name="api_key_active_is_one",
                 condition=models.Q(state="active", retires_at__isnull=True),
+                name="api_key_one_active_per_merchant",
             ),
             models.UniqueConstraint(
                 fields=["merchant"],
-                name="api_key_retiring_is_one",
                 condition=models.Q(state="active", retires_at__isnull=False),
+                name="api_key_one_retiring_per_merchant",
             ),
             models.CheckConstraint(
-                condition=~models.Q(state="active")
-                | (models.Q(activated_at__isnull=False) & ~models.Q(secret_ciphertext="")),
-                name="api_key_active_has_a_secret",
+                condition=models.Q(state="generated", secret_ciphertext="")
+                | (models.Q(state="active") & ~models.Q(secret_ciphertext=""))
+                | models.Q(state="deactivated"),
+                name="api_key_has_a_secret_once_active",
             ),
             models.CheckConstraint(
-                condition=models.Q(state="deactivated", deactivated_at__isnull=False)
-                | (~models.Q(state="deactivated") & models.Q(deactivated_at__isnull=True)),
-                name="api_key_deactivation_is_dated",
+                condition=models.Q(state="generated", activated_at__isnull=True, deactivated_at__isnull=True)
+                | models.Q(state="active", activated_at__isnull=False, deactivated_at__isnull=True)
+                | models.Q(state="deactivated", deactivated_at__isnull=False),
+                name="api_key_dates_follow_its_state",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(rotated_at__isnull=True, retires_at__isnull=True)
+                | models.Q(
+                    rotated_at__isnull=False,
+                    retires_at__gt=models.F("rotated_at"),
+                    retires_at__lte=models.F("rotated_at") + LONGEST_OVERLAP,
+                ),
+                name="api_key_overlap_is_at_most_seven_days",
             ),
         ]
 
     def __str__(self) -> str:
+        return self.short
+
+    @property
+    def short(self) -> str:
+        """Enough of the public key for a person to tell it from another."""
         return f"{self.public_key[:12]}…"
 
     @property
@@ -101,68 +115,42 @@ class ApiKey(models.Model):
         return f"api_key:{self.pk}"
 
     @property
-    def secret_context(self) -> str:
-        """The place that the ciphertext is bound to."""
-        return f"api_key:{self.pk}:secret:1"
+    def is_active(self) -> bool:
+        return self.state == KeyState.ACTIVE
+
+    @property
+    def is_retiring(self) -> bool:
+        return self.is_active and self.retires_at is not None
 
     def secret(self) -> str:
-        """The secret in clear, for signing alone."""
-        return key_ring().decrypt(self.secret_ciphertext, context=self.secret_context)
+        """The secret in clear: for signing and checking signatures, nothing else."""
+        return unseal(self, "secret_ciphertext")
 
     def activate(self, *, secret: str, now: datetime) -> None:
-        self._move(ApiKeyState.ACTIVE)
-        self.secret_ciphertext = key_ring().encrypt(secret, context=self.secret_context)
+        self._move(KeyState.ACTIVE)
+        self.secret_ciphertext = seal(self, "secret_ciphertext", secret)
         self.activated_at = now
         self.save(update_fields=["state", "secret_ciphertext", "activated_at"])
 
-    def retire(self, *, at: datetime) -> None:
-        """The older key of a rotation: it still works, until then."""
-        self.retires_at = at
-        self.save(update_fields=["retires_at"])
-
     def deactivate(self, *, now: datetime) -> None:
-        self._move(ApiKeyState.DEACTIVATED)
+        self._move(KeyState.DEACTIVATED)
         self.deactivated_at = now
         self.save(update_fields=["state", "deactivated_at"])
 
-    def reseal(self) -> None:
-        """Encrypts the secret anew under the ring's current key."""
-        self.secret_ciphertext = key_ring().encrypt(self.secret(), context=self.secret_context)
-        self.save(update_fields=["secret_ciphertext"])
+    def retire(self, *, overlap: timedelta, now: datetime) -> None:
+        """The key's days are counted: it stops working at `now + overlap`."""
+        self.rotated_at, self.retires_at = now, now + overlap
+        self.save(update_fields=["rotated_at", "retires_at"])
 
-    def _move(self, state: ApiKeyState) -> None:
-        if state not in API_KEY_MOVES[self.state]:
-            raise IllegalKeyMove(f"{self}: {self.state} → {state}")
-        self.state = state
+    def facts(self) -> dict[str, object]:
+        """What the audit keeps of a key: never the secret, in whatever form."""
+        return {
+            "public_key": self.public_key,
+            "state": str(self.state),
+            "retires_at": self.retires_at.isoformat() if self.retires_at else None,
+        }
 
-
-class NetworkField(models.Field[Network, Network]):
-    """An IPv4 or IPv6 network; a single address is a network of one. PostgreSQL's `cidr`."""
-
-    def db_type(self, connection: Any) -> str:
-        return "cidr"
-
-    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Network | None:
-        return None if value is None else ipaddress.ip_network(value)
-
-    def get_prep_value(self, value: Any) -> str | None:
-        return None if value is None else str(value)
-
-    def to_python(self, value: Any) -> Network | None:
-        return None if value is None else ipaddress.ip_network(value)
-
-
-class AllowlistEntry(models.Model):
-    """A network that a key may be used from. A key without entries may be used from anywhere."""
-
-    api_key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="allowlist")
-    network = NetworkField()
-
-    class Meta:
-        verbose_name_plural = "allowlist entries"
-        constraints = [
-            models.UniqueConstraint(fields=["api_key", "network"], name="allowlist_entry_is_unique")
-        ]
-
-    def __str__(self) -> str:
-        return str(self.network)
+    def _move(self, wanted: KeyState) -> None:
+        if wanted not in LEGAL_MOVES[KeyState(self.state)]:
+            raise IllegalMove(state=KeyState(self.state).value, wanted=wanted.value)
+        self.state = wanted

@@ -1,4 +1,4 @@
-"""The audit trail: who did what to which object, as a chain of hashes. Append-only by trigger and grant."""
+"""The audit: what people did, as a chain in which every record carries the hash of the one before it."""
 
 from __future__ import annotations
 
@@ -7,31 +7,59 @@ from django.db import models
 
 from merchants.models.merchant import Merchant
 
+HASH_BYTES = 32
+FIRST_PREVIOUS = b"\0" * HASH_BYTES
+"""What the first record names as the hash before it."""
+
 
 class AuditRecord(models.Model):
-    """One act. `hash` covers this record and, through `previous_hash`, all before it.
+    """One act. Written by `merchants.audit` alone, never changed: by grants, by triggers, by the chain.
 
-    before, after: canonical JSON text, kept as text so that the hash can be recomputed to the byte.
+    before, after: canonical JSON text (not jsonb, which would not give back the bytes that were hashed).
+    number: from 1, without gaps.
     """
 
+    number = models.PositiveBigIntegerField(primary_key=True)
     at = models.DateTimeField()
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True)
-    actor_label = models.CharField(max_length=254)
-    act = models.CharField(max_length=60)
-    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, null=True)
-    subject = models.CharField(max_length=80)
-    before = models.TextField(blank=True, default="")
-    after = models.TextField(blank=True, default="")
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    actor_label = models.CharField("actor's name", max_length=254)
+    act = models.CharField(max_length=64)
+    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, null=True, related_name="+")
+    subject = models.CharField(max_length=128)
+    before = models.TextField(null=True)
+    after = models.TextField(null=True)
     ip = models.GenericIPAddressField(null=True)
-    second_factor = models.BooleanField(default=False)
-    previous_hash = models.CharField(max_length=64)
-    hash = models.CharField(max_length=64, unique=True)
+    second_factor = models.BooleanField()
+    previous_hash = models.BinaryField(max_length=HASH_BYTES, unique=True)
+    hash = models.BinaryField(max_length=HASH_BYTES)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["merchant", "-number"], name="audit_of_a_merchant"),
+            models.Index(fields=["subject", "-number"], name="audit_of_a_subject"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(number__gt=0), name="audit_number_starts_at_one"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.act} {self.subject}"
+
+
+class AuditHead(models.Model):
+    """The chain's last link: locked while a record is added, and the proof that none was cut off."""
+
+    number = models.PositiveBigIntegerField(default=0)
+    hash = models.BinaryField(max_length=HASH_BYTES, default=FIRST_PREVIOUS)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["previous_hash"], name="audit_chain_does_not_fork"),
+            models.CheckConstraint(condition=models.Q(id=1), name="audit_head_is_one_row"),
         ]
-        indexes = [models.Index(fields=["merchant", "id"], name="audit_by_merchant")]
 
     def __str__(self) -> str:
-        return f"{self.act} by {self.actor_label}"
+        return f"audit up to {self.number}"
+
+    def move_to(self, record: AuditRecord) -> None:
+        self.number, self.hash = record.number, record.hash
+        self.save(update_fields=["number", "hash"])

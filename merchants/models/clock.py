@@ -1,4 +1,4 @@
-"""The sandbox's clock offset: one row, absent in production."""
+"""The sandbox's clock: how far business time runs ahead of real time."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from django.db import models
 
 
 class ClockOffset(models.Model):
-    """How far the installation's business time runs ahead of the database's clock."""
+    """The one row that moves the sandbox's clock; production has none."""
 
-    offset = models.DurationField(default=timedelta(0))
+    offset = models.DurationField(default=timedelta)
 
     class Meta:
         constraints = [
             models.CheckConstraint(condition=models.Q(id=1), name="clock_offset_is_one_row"),
             models.CheckConstraint(
-                condition=models.Q(offset__gte=timedelta(0)), name="clock_offset_runs_forwards"
+                condition=models.Q(offset__gte=timedelta(0)), name="clock_offset_is_not_negative"
             ),
         ]
 

@@ -1,87 +1,90 @@
-"""The second factor: an authenticator app's time-based codes, with the seed encrypted at rest."""
+"""Second factors: TOTP devices (RFC 6238) whose seed stands encrypted and whose codes work once."""
 
 from __future__ import annotations
 
+import base64
+import re
 import time
-from binascii import unhexlify
+from datetime import datetime
+from urllib.parse import quote, urlencode
 
+from django.conf import settings
 from django.db import models
 from django_otp.models import Device, ThrottlingMixin
 from django_otp.oath import TOTP
 
-from merchants.models.api_key import key_ring
+from merchants.models.sealed import SealedTextField, unseal
 
-STEP_SECONDS = 30
-DIGITS = 6
-TOLERANCE_STEPS = 1
+SEED_BYTES = 20  # what RFC 4226 recommends for SHA-1
+_CODE = re.compile(r"[0-9]{6}", re.ASCII)
 
 
-class TotpDevice(ThrottlingMixin, Device):
-    """A person's authenticator (RFC 6238). last_step: the newest step used; a step serves once.
+class TotpDevice(ThrottlingMixin, Device):  # type: ignore[misc]  # django-otp carries no types
+    """A person's authenticator. Judged by real time, whatever the sandbox's clock says: phones follow it.
 
-    step: seconds a code lives; tests use 1. Failed tries throttle by django-otp's own mixin.
+    step: seconds of one code; tolerance: how many steps early or late a code may come; drift: by how many
+    steps the device is known to be off; last_t: the step of the last accepted code.
     """
 
-    seed_ciphertext = models.TextField(editable=False)
-    step = models.PositiveSmallIntegerField(default=STEP_SECONDS)
-    last_step = models.BigIntegerField(default=-1)
+    seed_ciphertext = SealedTextField(editable=False)
+    step = models.PositiveSmallIntegerField(default=30)
+    tolerance = models.PositiveSmallIntegerField(default=1)
+    drift = models.SmallIntegerField(default=0)
+    last_t = models.BigIntegerField(default=-1)
+    enrolled_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
 
-    class Meta(Device.Meta):
-        verbose_name = "authenticator"
+    class Meta:
+        verbose_name = "TOTP device"
         constraints = [
-            models.CheckConstraint(condition=models.Q(step__gte=1), name="totp_device_step_is_positive")
+            models.CheckConstraint(condition=~models.Q(seed_ciphertext=""), name="totp_device_has_a_seed"),
+            models.CheckConstraint(condition=models.Q(step__gt=0), name="totp_device_step_is_positive"),
         ]
 
-    @property
-    def seed_context(self) -> str:
-        """The place that the ciphertext is bound to; a device keeps its owner for life."""
-        return f"totp_device:{self.user_id}:seed:1"
-
-    def seal(self, seed: bytes) -> None:
-        """Keeps the seed encrypted. Unsaved."""
-        self.seed_ciphertext = key_ring().encrypt(seed.hex(), context=self.seed_context)
+    def __str__(self) -> str:
+        return f"{self.name} of {self.user}"
 
     def seed(self) -> bytes:
-        return unhexlify(key_ring().decrypt(self.seed_ciphertext, context=self.seed_context))
+        return bytes.fromhex(unseal(self, "seed_ciphertext"))
 
-    def code(self) -> str:
-        """The code of the present moment, for enrolment checks and tests."""
-        return f"{self._totp().token():0{DIGITS}d}"
+    def secret_for_people(self) -> str:
+        """The seed in base32, as authenticators take it: shown at enrolment, never again."""
+        return base64.b32encode(self.seed()).decode()
 
-    def was_used(self, token: str) -> bool:
-        """True for a right code whose step has served already: the person needs the next one."""
-        step = self._step_of(token)
-        return step is not None and step <= self.last_step
+    def config_url(self) -> str:
+        """What the QR code at enrolment holds."""
+        issuer = settings.OTP_TOTP_ISSUER
+        parameters = {"secret": self.secret_for_people(), "issuer": issuer, "period": self.step}
+        return f"otpauth://totp/{quote(f'{issuer}:{self.user.email}')}?{urlencode(parameters)}"
+
+    def get_throttle_factor(self) -> int:
+        """Seconds to wait after the first wrong code; each further one doubles it."""
+        return 1
 
     def verify_token(self, token: str) -> bool:
-        """Checks and consumes a code; django-otp calls it under a row lock (`match_token`)."""
-        allowed, _ = self.verify_is_allowed()
-        if not allowed:
+        """Accepts a right code once; a wrong one makes the next try wait. Called with the row locked."""
+        if not self.verify_is_allowed()[0]:
             return False
-        step = self._step_of(token)
-        if step is None or step <= self.last_step:
+        totp = self._totp()
+        if not _CODE.fullmatch(token) or not totp.verify(int(token), self.tolerance, self.last_t + 1):
             self.throttle_increment()
             return False
-        self.last_step = step
+        self.last_t, self.drift = totp.t(), totp.drift
         self.throttle_reset(commit=False)
         self.save()
         return True
 
-    def get_throttle_factor(self) -> float:
-        return 1.0
+    def was_used(self, token: str) -> bool:
+        """Whether `token` is right by the clock but belongs to a step that was accepted or passed over."""
+        totp = self._totp()
+        right = bool(_CODE.fullmatch(token)) and totp.verify(int(token), self.tolerance)
+        return bool(right and totp.t() <= self.last_t)
+
+    def note_use(self, now: datetime) -> None:
+        self.last_used_at = now
+        self.save(update_fields=["last_used_at"])
 
     def _totp(self) -> TOTP:
-        totp = TOTP(self.seed(), step=self.step, digits=DIGITS)
+        totp = TOTP(self.seed(), step=self.step, drift=self.drift)
         totp.time = time.time()
         return totp
-
-    def _step_of(self, token: str) -> int | None:
-        """The step that the code belongs to, within the tolerance; None for a wrong code."""
-        if not (token.isascii() and token.isdigit() and len(token) == DIGITS):
-            return None
-        totp = self._totp()
-        for offset in range(-TOLERANCE_STEPS, TOLERANCE_STEPS + 1):
-            totp.drift = offset
-            if totp.token() == int(token):
-                return int(totp.t())
-        return None

@@ -1,4 +1,4 @@
-"""What came in on each key: counts by hour, address, endpoint and outcome."""
+"""Key traffic: how often each key was tried, from where, on what, with which outcome, hour by hour."""
 
 from __future__ import annotations
 
@@ -7,33 +7,43 @@ from django.db import models
 from merchants.models.api_key import ApiKey
 
 
-class TrafficOutcome(models.TextChoices):
-    """How a request on a key ended at the door."""
+class Outcome(models.TextChoices):
+    """What became of a request; the refusals are the wire's codes."""
 
-    ACCEPTED = "accepted", "Accepted"
-    BAD_SIGNATURE = "bad_signature", "The signature was missing or wrong"
-    FORBIDDEN_IP = "forbidden_ip", "The address is not on the allowlist"
-    DEAD_KEY = "dead_key", "The key is not active, or its merchant is blocked"
+    ACCEPTED = "accepted", "Key, signature and address were right"
+    NO_KEY = "required_header_key", "No key was named"
+    BAD_KEY = "bad_header_key", "The key is unknown or does not work"
+    NO_SIGNATURE = "required_header_signature", "There was no signature"
+    BAD_SIGNATURE = "bad_header_signature", "The signature is not that of the body"
+    FORBIDDEN_IP = "forbidden_ip", "Signed rightly, from an address outside the allowlist"
+    BAD_CONTENT = "bad_content_format", "Signed rightly, but larger than a request may be"
 
 
 class KeyTraffic(models.Model):
-    """`count` requests on a key within the hour that begins at `hour`."""
+    """A counter. No key: the key was missing or unknown. No address: a crowd of strangers, counted as one.
 
-    api_key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="traffic")
+    hour: the beginning of the hour by real time, UTC.
+    """
+
+    key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, null=True, related_name="traffic")
     hour = models.DateTimeField()
-    ip = models.GenericIPAddressField()
-    endpoint = models.CharField(max_length=60)
-    outcome = models.CharField(max_length=20, choices=TrafficOutcome.choices)
+    ip = models.GenericIPAddressField(null=True)
+    endpoint = models.CharField(max_length=64)
+    outcome = models.CharField(max_length=32, choices=Outcome.choices)
     count = models.PositiveBigIntegerField()
-    last_at = models.DateTimeField()
 
     class Meta:
         verbose_name_plural = "key traffic"
         constraints = [
             models.UniqueConstraint(
-                fields=["api_key", "hour", "ip", "endpoint", "outcome"], name="key_traffic_is_unique"
-            )
+                fields=["key", "hour", "ip", "endpoint", "outcome"],
+                nulls_distinct=False,
+                name="key_traffic_is_one_row_an_hour",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(outcome__in=Outcome.values), name="key_traffic_outcome_is_known"
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.count} × {self.endpoint} from {self.ip}"
+        return f"{self.count} × {self.endpoint} {self.outcome}"

@@ -1,45 +1,50 @@
-"""People: staff of merchants and operators of the installation; who works for whom, in which role."""
+"""People who sign in: a merchant's staff and the installation's operators."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, ClassVar
 
-from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.contrib.auth.models import PermissionsMixin
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Lower, Now
 
-from merchants.models.merchant import Merchant
-from merchants.models.scope import TenantQuerySet
-from merchants.roles import Role
 
-if TYPE_CHECKING:
-    from datetime import datetime
+def normalised(email: str) -> str:
+    """The one spelling in which an e-mail address is stored and looked up."""
+    return email.strip().lower()
 
 
 class UserManager(BaseUserManager["User"]):
-    """Makes people; e-mail addresses are kept in lower case, so that one person signs in one way."""
-
-    def create_user(self, *, email: str, password: str | None = None, **fields: Any) -> User:
-        user = self.model(email=email.strip().lower(), **fields)
+    def create_user(self, *, email: str, password: str | None = None, **columns: Any) -> User:
+        """A person with this login; without a password nobody can sign in as them yet."""
+        user = User(email=normalised(email), **columns)
         user.set_password(password)
-        user.save(using=self._db)
+        user.full_clean(exclude=["password"])
+        user.save()
         return user
 
     def get_by_natural_key(self, username: str | None) -> User:
-        return self.get(email=(username or "").strip().lower())
+        return self.get(email=normalised(username or ""))
 
 
-class User(AbstractBaseUser, PermissionsMixin):
-    """A person. is_operator: runs the installation, and is nobody's staff."""
+class User(AbstractBaseUser):
+    """A person. Signs in by e-mail address, always with a second factor.
 
-    email = models.EmailField(unique=True)
-    full_name = models.CharField(max_length=100, blank=True)
-    is_operator = models.BooleanField(default=False)
-    is_active = models.BooleanField(default=True)
+    is_operator: runs the installation: may everything in the operator admin, and nothing by it elsewhere.
+    settled_at: from then on a reset of the person's factor, e-mail or password no longer bars withdrawals.
+    must_change_password: signed up with a one-time password that the next sign-in replaces.
+    """
+
+    email = models.EmailField("e-mail address", unique=True)
+    is_operator = models.BooleanField("operator", default=False, help_text="May use the operator admin.")
+    is_active = models.BooleanField("active", default=True, help_text="May sign in.")
+    must_change_password = models.BooleanField(default=False, editable=False)
+    settled_at = models.DateTimeField(db_default=Now(), editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
-    objects = UserManager()
+    objects: ClassVar[UserManager] = UserManager()
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
@@ -47,55 +52,48 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="user_email_is_lower_case")
+            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="user_email_is_lower_case"),
+            models.CheckConstraint(condition=~models.Q(email=""), name="user_has_an_email"),
         ]
 
     def __str__(self) -> str:
         return self.email
 
     @property
+    def subject(self) -> str:
+        return f"user:{self.pk}"
+
+    def is_settled(self, now: datetime) -> bool:
+        return self.settled_at <= now
+
+    def unsettle(self, *, until: datetime) -> None:
+        """No withdrawals by this person before `until`."""
+        self.settled_at = until
+        self.save(update_fields=["settled_at"])
+
+    def change_password(self, password: str, *, temporary: bool = False) -> None:
+        self.set_password(password)
+        self.must_change_password = temporary
+        self.save(update_fields=["password", "must_change_password"])
+
+    # What Django's admin asks of a user. There are no groups and no single permissions: one flag decides,
+    # so that there is no second way to become an operator.
+    @property
     def is_staff(self) -> bool:
-        """Django admin's word for who may enter it."""
         return self.is_operator
 
-    def has_perm(self, perm: str, obj: Any = None) -> bool:
-        """An operator may do what the operator admin offers; what it must not do, it does not offer."""
+    @property
+    def is_superuser(self) -> bool:
+        return self.is_operator
+
+    def has_perm(self, perm: str, obj: object = None) -> bool:
+        return self.is_active and self.is_operator
+
+    def has_perms(self, perm_list: Iterable[str], obj: object = None) -> bool:
         return self.is_active and self.is_operator
 
     def has_module_perms(self, app_label: str) -> bool:
         return self.is_active and self.is_operator
 
-
-class MembershipQuerySet(TenantQuerySet["Membership"]):
-    def owners(self) -> MembershipQuerySet:
-        return self.filter(role=Role.OWNER)
-
-
-class Membership(models.Model):
-    """A person's role at a merchant.
-
-    settled_at: from when on the person may make or approve withdrawals; later than now for who has just
-    become Owner or had a factor, e-mail or password reset.
-    """
-
-    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="memberships")
-    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="memberships")
-    role = models.CharField(max_length=20, choices=[(role.value, role.label) for role in Role])
-    joined_at = models.DateTimeField()
-    settled_at = models.DateTimeField()
-
-    objects = MembershipQuerySet.as_manager()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["merchant", "user"], name="membership_is_unique"),
-            models.CheckConstraint(
-                condition=models.Q(role__in=[role.value for role in Role]), name="membership_role_is_known"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.user}: {self.role} of {self.merchant}"
-
-    def is_settled(self, now: datetime) -> bool:
-        return self.settled_at <= now
+    def get_all_permissions(self, obj: object = None) -> set[str]:
+        return set()
