@@ -8,7 +8,7 @@ HERE = Path(__file__).parent
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payments", "0001_initial"), ("merchants", "0002_rules")]
+    dependencies = [("payments", "0001_initial")]
 
     operations = [
         migrations.RunSQL((HERE / name).read_text(), migrations.RunSQL.noop)

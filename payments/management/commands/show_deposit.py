@@ -22,9 +22,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         merchant = Merchant.objects.filter(wire_id=options["merchant"]).first()
-        operation = merchant and Operation.objects.for_merchant(merchant).filter(
-            wire_id=options["operation"]
-        ).first()
+        operation = (
+            merchant and Operation.objects.for_merchant(merchant).filter(wire_id=options["operation"]).first()
+        )
         if operation is None:
             raise CommandError("This merchant has no such operation.")
         shown = {
@@ -50,5 +50,7 @@ def _text(shown: dict[str, Any]) -> str:
     lines = [f"{shown['type']} {shown['id']}: {shown['status']}"]
     for entry in shown["entries"]:
         lines.append(entry["key"])
-        lines += [f"  {row['account']:<14} {row['amount']:>20} {row['currency']}" for row in entry["postings"]]
+        lines += [
+            f"  {row['account']:<14} {row['amount']:>20} {row['currency']}" for row in entry["postings"]
+        ]
     return "\n".join(lines)
