@@ -12,7 +12,7 @@ from merchants.models.api_key import ApiKey
 Network = IPv4Network | IPv6Network
 
 
-class CidrField(models.Field[Any, Any]):
+class CidrField(models.Field):  # type: ignore[type-arg]  # generic in the stubs alone
     """PostgreSQL's `cidr`: an IPv4 or IPv6 network; Python sees `ipaddress` networks."""
 
     description = "An IP network"
