@@ -15,7 +15,7 @@ def take(
     db: Db, *, foreign_id: str, currency: str, convert_to: str = "", end_user_reference: str | None = None
 ) -> Row:
     """The address of this foreign id, currency and conversion: the same one every time."""
-    known = db.execute(
+    known: Row | None = db.execute(
         "SELECT * FROM address WHERE foreign_id = ? AND currency = ? AND convert_to = ?",
         [foreign_id, currency, convert_to],
     ).fetchone()

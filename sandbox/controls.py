@@ -15,7 +15,7 @@ from types import MappingProxyType
 from merchants.errors import Refusal
 from payments.money import Money
 from payments.wire import BadContent, amount_text, parse_body
-from sandbox import addresses, chain, deposits, faults, forms, outbox, store
+from sandbox import chain, deposits, faults, forms, outbox, store
 from sandbox.api import Answer, Request, json_answer
 from sandbox.bodies import operation_body
 from sandbox.deposits import Payment
@@ -169,17 +169,6 @@ def state(db: Db, form: Form) -> dict[str, object]:
     }
 
 
-def address(db: Db, form: Form) -> dict[str, object]:
-    """What an address was issued for."""
-    text = form.required(forms.text, "address")
-    tag = form.optional(forms.text, "tag")
-    form.demand_valid()
-    row = addresses.find(db, text, tag)
-    if row is None:
-        raise deposits.NotOurAddress
-    return {"foreign_id": row["foreign_id"], "currency": row["currency"], "convert_to": row["convert_to"]}
-
-
 def _deposit(db: Db, form: Form) -> Row:
     row = _operation(db, form)
     if row["family"] != "deposit":
@@ -225,7 +214,6 @@ CONTROLS: Mapping[str, Control] = MappingProxyType(
         "faults": set_faults,
         "reset_faults": reset_faults,
         "state": state,
-        "address": address,
     }
 )
 """Every control by its path below `/sim/`."""

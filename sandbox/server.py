@@ -50,6 +50,7 @@ class Sandbox:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        settings.state.parent.mkdir(parents=True, exist_ok=True)
         self.store = Store(settings.state)
         with self.store.transaction() as db:
             store.put(db, "orders_take_seconds", str(settings.orders_take_seconds))
