@@ -17,10 +17,13 @@ from payments.models import (
     BELOW_MINIMUM,
     Address,
     CreditedTo,
+    Leg,
+    LegType,
     Operation,
     OperationKind,
     OperationStatus,
     Terms,
+    TransactionType,
 )
 from payments.models.account import AccountKind
 from payments.money import Money
@@ -184,3 +187,44 @@ def from_processor(
                 ledger.at_processor(processor_id, -fee.money, AccountKind.PROCESSOR_FEE),
             ]
     return lines
+
+
+def risk(notice: DepositNotice) -> tuple[bool, str | None]:
+    """(whether a score was asked for, the score)."""
+    return notice.risk is not None, notice.risk.score if notice.risk else None
+
+
+def deposit_leg(operation: Operation, wire_id: int, notice: DepositNotice) -> Leg:
+    """The movement on chain; unsaved."""
+    asked, score = risk(notice)
+    return Leg(
+        merchant=operation.merchant,
+        operation=operation,
+        wire_id=wire_id,
+        transaction_type=TransactionType.BLOCKCHAIN,
+        type=LegType.DEPOSIT,
+        currency=notice.sent.currency,
+        address=operation.address.address or "",
+        tag=operation.address.tag,
+        amount=notice.sent.amount,
+        txid=notice.txid or "",
+        risk_asked=asked,
+        riskscore=score,
+        confirmations=notice.confirmations,
+        sender_address=notice.sender_address or "",
+    )
+
+
+def exchange_leg(operation: Operation, wire_id: int, sent: Money, received: Money) -> Leg:
+    """The conversion of what arrived; unsaved."""
+    return Leg(
+        merchant=operation.merchant,
+        operation=operation,
+        wire_id=wire_id,
+        transaction_type=TransactionType.EXCHANGE,
+        type=LegType.EXCHANGE,
+        currency=sent.currency,
+        currency_to=received.currency,
+        amount=sent.amount,
+        amount_to=received.amount,
+    )

@@ -15,7 +15,7 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from merchants.models import Merchant
-from payments import addresses, deposit_rules, events, ledger, terms
+from payments import addresses, deposit_rules, events, ledger, suspense, terms
 from payments.deposit_rules import Contradiction
 from payments.ledger import NewEntry
 from payments.models import (
@@ -29,10 +29,8 @@ from payments.models import (
     OperationKind,
     Processor,
     Terms,
-    TransactionType,
     UnmatchedDeposit,
 )
-from payments.models.account import AccountKind
 from payments.money import Money
 from payments.processors.base import DepositNotice, DepositStatus
 
@@ -72,11 +70,12 @@ def _rounds(notices: Sequence[DepositNotice]) -> Iterator[list[DepositNotice]]:
     waiting = list(notices)
     while waiting:
         seen: set[str] = set()
-        now, later = [], []
+        distinct: list[DepositNotice] = []
+        later: list[DepositNotice] = []
         for notice in waiting:
-            (later if notice.external_id in seen else now).append(notice)
+            (later if notice.external_id in seen else distinct).append(notice)
             seen.add(notice.external_id)
-        yield now
+        yield distinct
         waiting = later
 
 
@@ -113,12 +112,7 @@ class _Round:
             .order_by("id")
         }
         fresh = [notice for notice in notices if notice.external_id not in operations]
-        unmatched = {
-            row.external_id: row
-            for row in UnmatchedDeposit.objects.filter(processor=processor, external_id__in=external_ids)
-            .select_for_update()
-            .order_by("id")
-        }
+        unmatched = suspense.known(processor, external_ids)
         found = _addresses(processor, fresh)
         everybody = [*found.values(), *(operation.address for operation in operations.values())]
         currencies = {notice.sent.currency for notice in notices}
@@ -151,7 +145,8 @@ class _Round:
             return
         address = self.addresses.get(_coordinates(notice))
         if address is None or notice.external_id in self.unmatched:
-            self._set_aside(notice)
+            row = self.unmatched.get(notice.external_id)
+            self.entries += suspense.record(row, notice, processor=self.processor, now=self.now)
         else:
             self._create(address, notice)
 
@@ -180,7 +175,7 @@ class _Round:
             changed_at=self.now,
         )
         operation.receive(received=verdict.received, net=verdict.net, terms=self._terms(address, notice))
-        self.new_legs.append(_deposit_leg(operation, leg_id, notice))
+        self.new_legs.append(deposit_rules.deposit_leg(operation, leg_id, notice))
         self.new.append(operation)
         self.told.append(operation)
         self._settle(operation, notice, verdict, exchange_leg_id)
@@ -197,7 +192,7 @@ class _Round:
             return
         verdict = self._judge(address, notice)
         leg = next(leg for leg in operation.legs.all() if leg.type == LegType.DEPOSIT)
-        leg.follow(txid=notice.txid, confirmations=notice.confirmations, risk=_risk(notice))
+        leg.follow(txid=notice.txid, confirmations=notice.confirmations, risk=deposit_rules.risk(notice))
         self.changed_legs.append(leg)
         if verdict.status != operation.status:
             operation.advance(status=verdict.status, error=verdict.error, now=self.now)
@@ -245,48 +240,10 @@ class _Round:
             )
         if operation.kind == OperationKind.DEPOSIT_EXCHANGE and verdict.credited_to != CreditedTo.DUST:
             leg_id = exchange_leg_id or _new_ids(1)[0][3]
-            self.new_legs.append(_exchange_leg(operation, leg_id, notice.sent, verdict.received))
+            self.new_legs.append(deposit_rules.exchange_leg(operation, leg_id, notice.sent, verdict.received))
 
     def _enter(self, key: str, kind: str, subject: str, lines: Sequence[ledger.Line]) -> None:
         self.entries.append(NewEntry(key, kind, subject, self.now, lines))
-
-    # --- a deposit that is nobody's ---
-
-    def _set_aside(self, notice: DepositNotice) -> None:
-        row = self.unmatched.get(notice.external_id)
-        if row is None:
-            row = UnmatchedDeposit.objects.create(
-                processor=self.processor,
-                external_id=notice.external_id,
-                address=notice.address,
-                tag=notice.tag,
-                currency=notice.sent.currency,
-                amount=notice.sent.amount,
-                txid=notice.txid or "",
-                status=notice.status,
-                seen_at=self.now,
-            )
-        if notice.status == DepositStatus.NOT_CONFIRMED and row.status != DepositStatus.NOT_CONFIRMED:
-            return
-        self._suspend(row, notice)
-        row.follow(status=notice.status)
-
-    def _suspend(self, row: UnmatchedDeposit, notice: DepositNotice) -> None:
-        """Books a nobody's deposit to suspense, or takes it out again."""
-        if Money(row.amount, row.currency) != notice.sent:
-            raise Contradiction(what=f"{row.amount} {row.currency} was recorded, {notice.sent} is reported")
-        received = notice.received or notice.sent
-        if notice.status == DepositStatus.CONFIRMED and not row.is_booked:
-            lines = [
-                *deposit_rules.from_processor(
-                    received, notice.credited, notice, processor_id=self.processor.pk
-                ),
-                ledger.house(AccountKind.SUSPENSE, received),
-            ]
-            self._enter(row.book(booked=True), "suspense", row.subject, lines)
-        elif notice.status == DepositStatus.CANCELLED and row.is_booked:
-            lines = ledger.undo(row.subject)
-            self._enter(row.book(booked=False), "suspense_reversal", row.subject, lines)
 
     # --- shared ---
 
@@ -358,42 +315,5 @@ def _new_ids(count: int) -> list[tuple[int, int, int, int]]:
             " FROM generate_series(1, %s)",
             [count],
         )
-        return cursor.fetchall()
-
-
-def _risk(notice: DepositNotice) -> tuple[bool, str | None]:
-    return notice.risk is not None, notice.risk.score if notice.risk else None
-
-
-def _deposit_leg(operation: Operation, wire_id: int, notice: DepositNotice) -> Leg:
-    asked, score = _risk(notice)
-    return Leg(
-        merchant=operation.merchant,
-        operation=operation,
-        wire_id=wire_id,
-        transaction_type=TransactionType.BLOCKCHAIN,
-        type=LegType.DEPOSIT,
-        currency=notice.sent.currency,
-        address=operation.address.address or "",
-        tag=operation.address.tag,
-        amount=notice.sent.amount,
-        txid=notice.txid or "",
-        risk_asked=asked,
-        riskscore=score,
-        confirmations=notice.confirmations,
-        sender_address=notice.sender_address or "",
-    )
-
-
-def _exchange_leg(operation: Operation, wire_id: int, sent: Money, received: Money) -> Leg:
-    return Leg(
-        merchant=operation.merchant,
-        operation=operation,
-        wire_id=wire_id,
-        transaction_type=TransactionType.EXCHANGE,
-        type=LegType.EXCHANGE,
-        currency=sent.currency,
-        currency_to=received.currency,
-        amount=sent.amount,
-        amount_to=received.amount,
-    )
+        rows: list[tuple[int, int, int, int]] = cursor.fetchall()
+    return rows

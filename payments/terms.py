@@ -104,6 +104,7 @@ def _switch(merchant: Merchant, currency: str, *, enabled: bool, now: datetime) 
 
 
 def _in_force(merchant_id: int | None, now: datetime) -> dict[str, Offer]:
-    rows = Terms.objects.effective(now).filter(merchant_id=merchant_id)
+    whose = Q(merchant=None) if merchant_id is None else Q(merchant=merchant_id)
+    rows = Terms.objects.effective(now).filter(whose)
     offers = [Offer(currencies.get(row.currency), row) for row in rows]
     return {offer.currency.code: offer for offer in sorted(offers, key=lambda offer: offer.currency.id)}

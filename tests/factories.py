@@ -27,7 +27,7 @@ def money(amount: str, currency: str = "BTC") -> Money:
 
 def merchant(**options: Any) -> Merchant:
     number = next(_numbers)
-    defaults = {"wire_id": 1000 + number, "name": f"Shop {number}", "public_name": f"Shop {number}"}
+    defaults = {"name": f"Shop {number}", "public_name": f"Shop {number}"}
     return Merchant.objects.create(**defaults | options)
 
 

@@ -12,7 +12,7 @@ AMOUNT_PLACES = 8
 RATE_PLACES = 18
 
 
-class AmountField(models.DecimalField):
+class AmountField(models.DecimalField):  # type: ignore[type-arg]  # not subscriptable at run time
     """An amount at the wire's precision; never NaN (each table says so by a constraint)."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -21,7 +21,7 @@ class AmountField(models.DecimalField):
         super().__init__(*args, **options)
 
 
-class PriceField(models.DecimalField):
+class PriceField(models.DecimalField):  # type: ignore[type-arg]
     """A price or a fraction: up to 18 decimals."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -30,7 +30,7 @@ class PriceField(models.DecimalField):
         super().__init__(*args, **options)
 
 
-class CurrencyField(models.CharField):
+class CurrencyField(models.CharField):  # type: ignore[type-arg]
     """A currency code of `payments.currencies`."""
 
     def __init__(self, *args: Any, **options: Any) -> None:

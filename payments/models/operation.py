@@ -150,7 +150,7 @@ class Operation(models.Model):
     @property
     def is_cross_currency(self) -> bool:
         """Another currency arrived than the address was taken for."""
-        return self.currency_sent != self.address.currency
+        return bool(self.currency_sent != self.address.currency)
 
     @property
     def is_below_minimum(self) -> bool:

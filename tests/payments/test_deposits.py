@@ -317,8 +317,7 @@ class TestCrossCurrency:
 
 class TestBlockedMerchant:
     def test_holds_the_money_until_it_is_released(self, address, merchant, told):
-        merchant.status = "blocked"
-        merchant.save()
+        merchant.block()
         record(notice(address))
         assert balance(merchant) == ledger.Balance("BTC", Decimal(0), Decimal("0.01488"), Decimal(0))
         assert deposits.release_held(merchant=merchant, now=NOW) == 1
@@ -326,16 +325,14 @@ class TestBlockedMerchant:
         assert deposits.release_held(merchant=merchant, now=NOW) == 0
 
     def test_reverses_a_held_deposit_from_where_it_lies(self, address, merchant):
-        merchant.status = "blocked"
-        merchant.save()
+        merchant.block()
         first = notice(address)
         record(first)
         record(later(first, DepositStatus.CANCELLED))
         assert balance(merchant) == ledger.Balance("BTC", Decimal(0), Decimal(0), Decimal(0))
 
     def test_reverses_a_released_deposit_from_where_it_lies(self, address, merchant):
-        merchant.status = "blocked"
-        merchant.save()
+        merchant.block()
         first = notice(address)
         record(first)
         deposits.release_held(merchant=merchant, now=NOW)
