@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from sandbox.control import Control
 from sandbox.server import Sandbox
-
 from tests.sandbox.receiver import Receiver
 from tests.sandbox.running import Client, control_of, settings
 

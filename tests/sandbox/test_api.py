@@ -49,9 +49,7 @@ class TestAuthentication:
             ),
         ],
     )
-    def test_refuses_in_order(
-        self, client: Client, headers: dict[str, str], error: str, code: str
-    ) -> None:
+    def test_refuses_in_order(self, client: Client, headers: dict[str, str], error: str, code: str) -> None:
         status, body = client.raw(LIST, b"{}", headers=headers)
         assert (status, json.loads(body)) == (403, {"error": error, "code": code})
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from payments import address_formats
 from payments.currencies import CURRENCIES
 from sandbox.control import Control
 from sandbox.prices import CARRIED
-
 from tests.sandbox.running import Client
 
 

@@ -1,0 +1,90 @@
+"""The doorbell, on a real Valkey and on a dead one."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import redis
+from django.conf import settings as django_settings
+
+from payments import doorbell
+from payments.doorbell import Bell
+
+DUE = Bell(task="tests.due", queue="nobody-listens", due_sql="SELECT 1")
+IDLE = Bell(task="tests.idle", queue="nobody-listens", due_sql="SELECT 1 WHERE false")
+
+
+@pytest.fixture(autouse=True)
+def _fresh():
+    """No bell hangs over from another test, and no task is left behind."""
+    valkey = redis.Redis.from_url(django_settings.REDIS_URL)
+    doorbell._breaker.closed_after = 0.0
+    doorbell._valkey.cache_clear()
+    valkey.delete("bell:tests.due", "bell:tests.idle", "nobody-listens")
+    yield
+    valkey.delete("bell:tests.due", "bell:tests.idle", "nobody-listens")
+    doorbell._breaker.closed_after = 0.0
+    doorbell._valkey.cache_clear()
+
+
+@pytest.fixture
+def queue():
+    return lambda: redis.Redis.from_url(django_settings.REDIS_URL).llen("nobody-listens")
+
+
+class TestRing:
+    def test_sends_one_task_however_often_it_is_rung(self, queue):
+        assert doorbell.ring(DUE) is True
+        assert doorbell.ring(DUE) is False
+        assert queue() == 1
+
+    def test_sends_another_once_a_drain_has_begun(self, queue):
+        doorbell.ring(DUE)
+        doorbell.drain(DUE, lambda: 0)
+        assert doorbell.ring(DUE) is True
+        assert queue() == 2
+
+
+class TestDeadBroker:
+    @pytest.fixture(autouse=True)
+    def _dead(self, settings):
+        settings.REDIS_URL = "redis://127.0.0.1:1/0"
+
+    def test_fails_nobody_and_is_not_asked_again_at_once(self):
+        assert doorbell.ring(DUE) is False
+        began = time.monotonic()
+        assert [doorbell.ring(DUE) for _ in range(100)] == [False] * 100
+        assert time.monotonic() - began < doorbell.BREAKER_SECONDS
+
+    def test_does_not_stop_a_drain(self):
+        steps = iter([3, 2, 0])
+        assert doorbell.drain(DUE, lambda: next(steps)) == 5
+
+
+class TestDrain:
+    def test_ends_when_there_is_nothing_more(self):
+        steps = iter([3, 2, 0, 99])
+        assert doorbell.drain(DUE, lambda: next(steps)) == 5
+
+    def test_ends_when_its_time_is_up(self):
+        assert doorbell.drain(DUE, lambda: 1, seconds=0.05) > 0
+
+
+@pytest.mark.django_db
+class TestTick:
+    def test_rings_what_is_due_and_nothing_else(self, monkeypatch, queue):
+        monkeypatch.setattr(doorbell, "BELLS", [DUE, IDLE])
+        assert doorbell.tick() == ["tests.due"]
+        assert queue() == 1
+
+    def test_asks_the_database_once_for_all(self, monkeypatch, django_assert_num_queries):
+        monkeypatch.setattr(doorbell, "BELLS", [DUE, IDLE, DUE, IDLE])
+        with django_assert_num_queries(1):
+            doorbell.tick()
+
+    def test_asks_every_registered_bell_in_valid_sql(self):
+        from payments import tasks
+
+        assert tasks.FILL_POOLS in doorbell.BELLS
+        doorbell.tick()
