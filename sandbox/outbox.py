@@ -58,11 +58,16 @@ def next_due(db: Db) -> Row | None:
 def record(db: Db, row: Row, answer: str, *, taken: bool) -> None:
     """Notes how a try went; one that was not taken is due again after a pause."""
     attempts = row["attempts"] + 1
-    pause = PAUSES_SECONDS[min(attempts, len(PAUSES_SECONDS)) - 1]
+    due_at = None if taken else time.time() + pause_after(attempts)
     db.execute(
         "UPDATE callback SET attempts = ?, answer = ?, due_at = ? WHERE id = ?",
-        [attempts, answer, None if taken else time.time() + pause, row["id"]],
+        [attempts, answer, due_at, row["id"]],
     )
+
+
+def pause_after(attempts: int) -> int:
+    """Seconds until the next try after so many."""
+    return PAUSES_SECONDS[min(attempts, len(PAUSES_SECONDS)) - 1]
 
 
 class Courier(threading.Thread):

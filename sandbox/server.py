@@ -50,11 +50,11 @@ class Sandbox:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.http = _Listener((settings.host, settings.port), _Connection)
         settings.state.parent.mkdir(parents=True, exist_ok=True)
         self.store = Store(settings.state)
         with self.store.transaction() as db:
             store.put(db, "orders_take_seconds", str(settings.orders_take_seconds))
-        self.http = _Listener((settings.host, settings.port), _Connection)
         self.http.sandbox = self
         self._stopping = threading.Event()
         self._threads = [

@@ -64,7 +64,8 @@ class Client:
 
     def balance(self, currency: str) -> str:
         accounts = self.call("accounts/list")[1]["data"]
-        return next(account["balance"] for account in accounts if account["currency"] == currency)
+        balances: dict[str, str] = {account["currency"]: account["balance"] for account in accounts}
+        return balances[currency]
 
 
 def signed(body: bytes, **replaced: str) -> dict[str, str]:

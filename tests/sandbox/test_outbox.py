@@ -11,7 +11,6 @@ from payments.processors.gateway import GatewayInbound
 from sandbox import outbox
 from sandbox.control import Control
 from sandbox.server import Sandbox
-from sandbox.store import Store
 from tests.sandbox.receiver import Receiver
 from tests.sandbox.running import KEY, SECRET, Client, control_of, eventually, settings
 
@@ -85,20 +84,6 @@ class TestRepeat:
         assert receiver.wait_for(1)[0]["status"] == "confirmed"
 
 
-class TestRecord:
-    def test_pauses_longer_from_try_to_try(self, tmp_path: Path, monkeypatch: Any) -> None:
-        monkeypatch.setattr(outbox.time, "time", lambda: 1000.0)
-        store = Store(tmp_path / "s.sqlite3")
-        with store.transaction() as db:
-            db.execute("PRAGMA defer_foreign_keys = ON")
-            due = []
-            for attempts in range(7):
-                row = {"id": 1, "attempts": attempts}
-                db.execute(
-                    "INSERT OR REPLACE INTO callback (id, operation_id, body, due_at) VALUES (1, 1, x'00', 0)"
-                )
-                outbox.record(db, row, "500", taken=False)  # type: ignore[arg-type] - a row by its keys
-                due.append(db.execute("SELECT due_at FROM callback").fetchone()["due_at"] - 1000)
-            db.execute("DELETE FROM callback")
-        store.close()
-        assert due == [1, 2, 5, 10, 30, 30, 30]
+class TestPauseAfter:
+    def test_grows_from_try_to_try(self) -> None:
+        assert [outbox.pause_after(attempts) for attempts in range(1, 8)] == [1, 2, 5, 10, 30, 30, 30]
