@@ -15,8 +15,7 @@ from django.db.models import F
 from merchants.errors import Refusal
 from merchants.models import ClockOffset
 
-NOW_SQL = """now() + COALESCE((SELECT "offset" FROM merchants_clockoffset WHERE id = 1), interval '0')"""
-"""Business time as a SQL expression of the sandbox; production has no such row."""
+_SANDBOX_NOW = """now() + COALESCE((SELECT "offset" FROM merchants_clockoffset WHERE id = 1), interval '0')"""
 
 
 class NotInProduction(Refusal):
@@ -32,9 +31,14 @@ class Backwards(Refusal):
 def now() -> datetime:
     """The business time, aware, UTC."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT " + ("now()" if settings.PRODUCTION else NOW_SQL))
+        cursor.execute(f"SELECT {now_sql()}")
         moment: datetime = cursor.fetchone()[0]
     return moment
+
+
+def now_sql() -> str:
+    """The business time as a SQL expression, for statements that compare with it."""
+    return "now()" if settings.PRODUCTION else _SANDBOX_NOW
 
 
 def shift(*, by: timedelta) -> timedelta:

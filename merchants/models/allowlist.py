@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 from typing import Any
 
 from django.db import models
 
 from merchants.models.api_key import ApiKey
-
-Network = IPv4Network | IPv6Network
+from merchants.networks import Network, shown
 
 
 class CidrField(models.Field):  # type: ignore[type-arg]  # generic in the stubs alone
@@ -47,8 +46,3 @@ class AllowlistEntry(models.Model):
 
     def __str__(self) -> str:
         return shown(self.network)
-
-
-def shown(network: Network) -> str:
-    """As people write it: a single address without its `/32` or `/128`."""
-    return str(network.network_address) if network.prefixlen == network.max_prefixlen else str(network)

@@ -48,3 +48,7 @@ class Membership(models.Model):
 
     def is_settled(self, now: datetime) -> bool:
         return self.settled_at <= now
+
+    def become(self, role: Role, *, settled_at: datetime) -> None:
+        self.role, self.settled_at = role.value, settled_at
+        self.save(update_fields=["role", "settled_at"])

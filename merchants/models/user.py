@@ -71,6 +71,11 @@ class User(AbstractBaseUser):
         self.settled_at = until
         self.save(update_fields=["settled_at"])
 
+    def set_password(self, raw_password: str | None) -> None:
+        """Whoever chooses a password is done with the one-time one."""
+        super().set_password(raw_password)
+        self.must_change_password = False
+
     def change_password(self, password: str, *, temporary: bool = False) -> None:
         self.set_password(password)
         self.must_change_password = temporary
