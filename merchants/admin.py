@@ -124,7 +124,7 @@ def how(request: HttpRequest) -> audit.How:
 
 def operator_of(request: HttpRequest) -> User:
     """The operator as a row: Django wraps `request.user` lazily."""
-    return User.objects.get(pk=request.user.pk)
+    return User.objects.get(email=request.user.get_username())
 
 
 def note(

@@ -25,7 +25,7 @@ class Role(StrEnum):
     """Nothing; the person is signed out at once."""
 
     @property
-    def title(self) -> str:
+    def label(self) -> str:
         return self.value.capitalize()
 
     @property

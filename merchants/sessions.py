@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 
 OPERATOR_PATH = "/operator/"
 OPERATOR_COOKIE = "bursar_operator"
@@ -26,7 +25,7 @@ class DoorSessionMiddleware(SessionMiddleware):
             request.COOKIES = others
         super().process_request(request)
 
-    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         response = super().process_response(request, response)
         if request.path.startswith(OPERATOR_PATH) and _usual() in response.cookies:
             _rename(response)
@@ -37,7 +36,7 @@ def _usual() -> str:
     return settings.SESSION_COOKIE_NAME
 
 
-def _rename(response: HttpResponseBase) -> None:
+def _rename(response: HttpResponse) -> None:
     usual = response.cookies.pop(_usual())
     response.cookies[OPERATOR_COOKIE] = usual.value
     own = response.cookies[OPERATOR_COOKIE]

@@ -21,7 +21,7 @@ class Membership(models.Model):
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="memberships")
     merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="memberships")
-    role = models.CharField(max_length=20, choices=[(role.value, role.title) for role in Role])
+    role = models.CharField(max_length=20, choices=[(role.value, role.label) for role in Role])
     settled_at = models.DateTimeField()
     joined_at = models.DateTimeField()
 

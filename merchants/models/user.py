@@ -29,7 +29,7 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email=normalised(username or ""))
 
 
-class User(AbstractBaseUser):
+class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # TotpDevice: django-otp carries no types
     """A person. Signs in by e-mail address, always with a second factor.
 
     is_operator: runs the installation: may everything in the operator admin, and nothing by it elsewhere.
