@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
@@ -68,6 +69,23 @@ def in_force_for(pairs: Iterable[tuple[int, str]], *, now: datetime) -> dict[tup
     found = {(row.merchant_id, row.currency): row for row in rows}
     best = {pair: found.get(pair) or found.get((None, pair[1])) for pair in pairs}
     return {pair: row for pair, row in best.items() if row is not None}
+
+
+@transaction.atomic
+def offer(*, currency: str, now: datetime, **prices: Any) -> Terms:
+    """Sets what the installation asks of merchants who enable `currency` from now on.
+
+    prices: columns of `Terms`; a minimum that is not named is the registry's. Raises `UnknownCurrency` or
+    `CurrencyNotSupported`.
+    """
+    known = currencies.get(currency)
+    if not known.can_be_enabled:
+        raise CurrencyNotSupported(currency=currency)
+    minimums = {
+        "deposit_minimum": known.minimum_deposit,
+        "withdrawal_minimum": known.minimum_withdrawal,
+    }
+    return Terms.objects.create(merchant=None, currency=currency, valid_from=now, **minimums | prices)
 
 
 @transaction.atomic

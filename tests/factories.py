@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from merchants import keys
 from merchants.models import Merchant, User
 from payments import currencies, ledger
 from payments.models import Address, Processor, Route, Terms
@@ -115,3 +116,10 @@ def notice(to: Address, amount: str = "0.01500000", **options: Any) -> DepositNo
     ):
         options["credited"] = options["received"]
     return DepositNotice(sent=sent, status=status, **defaults | options)
+
+
+def active_key(merchant: Merchant) -> tuple[str, str]:
+    """(public key, secret) of a key that works."""
+    key = keys.generate(merchant=merchant, by=None, now=NOW)
+    activated = keys.activate(merchant=merchant, key_id=key.pk, by=None, now=NOW)
+    return activated.key.public_key, activated.secret

@@ -1,0 +1,137 @@
+"""`manage.py seed_demo`: the sandbox's demo merchant, its people, balances and key; once.
+
+What people need to try it (passwords, authenticator secrets, the API secret) goes to one file that only its
+owner can read, written within the transaction: without the file there is no demo, and the other way round.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+
+from callbacks import endpoints
+from merchants import accounts, clock, keys, team
+from merchants.models import Merchant, User
+from merchants.roles import Role
+from payments import adjustments, terms
+from payments.currencies import CURRENCIES
+from payments.models import Processor, Route, Terms
+from payments.models.route import RouteOperation
+from payments.money import Money
+
+NAME = "Demo Shop"
+ENABLED = ("BTC", "ETH", "EUR", "USD", "USDTT", "XRP")
+TOP_UPS = (Money(Decimal(10_000), "EUR"), Money(Decimal(10_000), "USD"))
+PRICES: dict[str, Any] = {
+    "deposit_fee_percent": Decimal("0.008"),
+    "deposit_exchange_fee_percent": Decimal("0.015"),
+    "withdrawal_fee_percent": Decimal("0.001"),
+    "withdrawal_exchange_fee_percent": Decimal("0.008"),
+    "exchange_fee_percent": Decimal("0.01"),
+}
+
+
+class Command(BaseCommand):
+    help = "Makes the demo merchant of a sandbox, once."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json-out", type=Path, required=True, help="where what is secret is written")
+        parser.add_argument("--shop-url", required=True, help="the demo shop's callback address")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if settings.PRODUCTION:
+            raise CommandError("The demo is for the sandbox only.")
+        if Merchant.objects.filter(name=NAME).exists():
+            self.stdout.write("The demo is there already.")
+            return
+        with transaction.atomic():
+            facts = _Demo(clock.now()).make(shop_url=options["shop_url"])
+            _write(options["json_out"], facts)
+        self.stdout.write("The demo is made.")
+
+
+@dataclass
+class _Demo:
+    now: datetime
+
+    def make(self, *, shop_url: str) -> dict[str, Any]:
+        self._upstream()
+        operator = self._person("operator@bursar.test", is_operator=True)
+        second = self._person("second.operator@bursar.test", is_operator=True)
+        merchant = team.create_merchant(name=NAME, by=operator.user, now=self.now)
+        owner = self._member(merchant, "owner@demo.test", Role.OWNER)
+        second_owner = self._member(merchant, "second.owner@demo.test", Role.OWNER)
+        viewer = self._member(merchant, "viewer@demo.test", Role.VIEW)
+        for currency in ENABLED:
+            terms.enable(merchant=merchant, currency=currency, now=self.now)
+        self._top_up(merchant, operator.user, second.user)
+        endpoints.set_url(merchant=merchant, url=shop_url, by=owner.user, now=self.now)
+        key = keys.generate(merchant=merchant, by=owner.user, now=self.now)
+        active = keys.activate(merchant=merchant, key_id=key.pk, by=owner.user, now=self.now)
+        return {
+            "client_id": merchant.wire_id,
+            "api_key": active.key.public_key,
+            "api_secret": active.secret,
+            "owner": owner.facts,
+            "second_owner": second_owner.facts,
+            "viewer": viewer.facts,
+            "operator": operator.facts,
+            "second_operator": second.facts,
+        }
+
+    def _upstream(self) -> None:
+        """The sandbox as processor, and an offer for every currency whose addresses can be checked."""
+        processor, _ = Processor.objects.get_or_create(
+            code="sandbox", defaults={"connector": "gateway", "name": "Sandbox"}
+        )
+        for operation in RouteOperation:
+            Route.objects.create(operation=operation, processor=processor, valid_from=self.now)
+        offered = set(Terms.objects.filter(merchant=None).values_list("currency", flat=True))
+        for code, currency in CURRENCIES.items():
+            if currency.can_be_enabled and code not in offered:
+                terms.offer(currency=code, now=self.now, **(PRICES if currency.is_crypto else {}))
+
+    def _person(self, email: str, *, is_operator: bool = False) -> _Person:
+        password = token_urlsafe(12)
+        made = accounts.create(email=email, now=self.now, is_operator=is_operator, password=password)
+        return _Person(made.user, password, made.enrolment.secret)
+
+    def _member(self, merchant: Merchant, email: str, role: Role) -> _Person:
+        person = self._person(email)
+        team.add(merchant=merchant, user=person.user, role=role, now=self.now, settled=True)
+        return person
+
+    def _top_up(self, merchant: Merchant, asks: User, approves: User) -> None:
+        for money in TOP_UPS:
+            asked = adjustments.request(
+                merchant=merchant, money=money, reason="Demo top-up", by=asks, now=self.now
+            )
+            adjustments.approve(adjustment_id=asked.pk, by=approves, now=self.now)
+
+
+@dataclass(frozen=True)
+class _Person:
+    user: User
+    password: str
+    totp_secret: str
+
+    @property
+    def facts(self) -> dict[str, str]:
+        return {"email": self.user.email, "password": self.password, "totp_secret": self.totp_secret}
+
+
+def _write(path: Path, facts: dict[str, Any]) -> None:
+    """Readable by its owner alone from the first byte."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(facts, file, indent=2)
