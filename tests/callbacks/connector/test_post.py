@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from ipaddress import ip_network
@@ -27,7 +28,7 @@ from callbacks.connector import (
 from tests.callbacks import certificates
 from tests.callbacks.receivers import Receiver, answers, drips, hangs, in_turn, resets, says
 
-LOOPBACK = [ip_network("127.0.0.0/8")]
+LOOPBACK = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
 BODY = b'{"id":1}'
 HEADERS = {"X-Processing-Key": "key", "X-Processing-Signature": "ab" * 64, "Content-Type": "application/json"}
 
@@ -231,7 +232,7 @@ class TestPinning:
 
     def test_tries_the_next_checked_address_when_one_is_dead(self) -> None:
         with Receiver(answers()) as receiver:
-            answer = post(f"http://shop.example:{receiver.port}/", look=lambda *_: ["127.0.0.9", "127.0.0.1"])
+            answer = post(f"http://shop.example:{receiver.port}/", look=lambda *_: ["::1", "127.0.0.1"])
         assert answer.address == "127.0.0.1"
 
 
@@ -268,13 +269,17 @@ class TestKeptConnections:
             assert type(failure(receiver.url, private_targets=[])) is Forbidden
 
     def test_with_bytes_that_nobody_asked_for_are_dropped(self) -> None:
+        said = threading.Event()
+
         def chatty(connection: socket.socket, request: Any) -> bool:
             answers()(connection, request)
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            said.set()
             return True
 
         with Receiver(in_turn(chatty, answers(500, b""))) as receiver:
             assert post(receiver.url).status == 200
+            assert said.wait(5)
             assert post(receiver.url).status == 500
 
     def test_are_no_more_than_two_per_origin(self) -> None:
@@ -294,7 +299,7 @@ class TestKeptConnections:
 
 
 class TestTls:
-    @pytest.fixture()
+    @pytest.fixture
     def trusted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl.SSLContext]:
         """A server's context for `shop.example`, which this process trusts."""
         server = certificates.server_context(tmp_path, host="shop.example")

@@ -22,7 +22,7 @@ from callbacks.connector.targets import (
 LOOPBACK = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
 
 NOT_PUBLIC = [
-    "0.0.0.0",
+    "0.0.0.0",  # noqa: S104 - never bound, only judged
     "10.1.2.3",
     "100.64.0.1",
     "127.0.0.1",
