@@ -21,7 +21,7 @@ from django.db.models import Sum
 
 from merchants.errors import Refusal
 from merchants.models import Merchant
-from payments.models.account import MERCHANT_KINDS, Account, AccountKind
+from payments.models.account import MERCHANT_KINDS, AccountKind
 from payments.models.entry import Entry, Posting
 from payments.money import CONTEXT, Money
 
@@ -203,10 +203,16 @@ def balances(merchant: Merchant | int) -> list[Balance]:
     """Every currency of the merchant that was ever opened, in the order of opening."""
     merchant_id = merchant if isinstance(merchant, int) else merchant.pk
     found: dict[str, dict[str, Decimal]] = {}
-    rows = Account.objects.filter(merchant_id=merchant_id, kept=True).order_by("id")
-    for currency, kind, balance in rows.values_list("currency", "kind", "balance"):
-        found.setdefault(currency, {})[kind] = balance
+    with connection.cursor() as cursor:  # the ORM cost three times the query itself
+        cursor.execute(_BALANCES, [merchant_id])
+        for currency, kind, balance in cursor.fetchall():
+            found.setdefault(currency, {})[kind] = balance
     return [_balance(currency, kinds) for currency, kinds in found.items()]
+
+
+_BALANCES = """
+SELECT currency, kind, balance FROM payments_account WHERE merchant_id = %s AND kept ORDER BY id
+"""
 
 
 def _balance(currency: str, kinds: dict[str, Decimal]) -> Balance:

@@ -74,10 +74,11 @@ def _quoted(rate: Rate, current: Mapping[Pair, Rate], source: Offer, target: Off
 
     The published samples do so in both directions (gateway contract, choice A6).
     """
+    price: Decimal = rate.price
     if source.currency.is_crypto or not target.currency.is_crypto:
-        return rate.price
+        return price
     back = current.get(Pair(rate.target, rate.source))
-    return back.price if back else rates.inverse(rate.price)
+    return Decimal(back.price) if back else rates.inverse(price)
 
 
 def address(taken: Address, *, tag_as_string: bool) -> Json:

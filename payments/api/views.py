@@ -5,6 +5,7 @@ Order of refusals: key, signature, address, then the method, the body's form and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -56,7 +57,7 @@ class SignedView(APIView):
     renderer_classes = (WireRenderer,)
     content_negotiation_class = JsonWhateverIsAsked
     metadata_class = None
-    http_method_names = ("post",)
+    http_method_names: Sequence[str] = ("post",)
 
     def body(self) -> dict[str, Any]:
         """The request's parameters. Raises `BadContent`."""
@@ -137,7 +138,7 @@ class AddressesTake(SignedView):
 
 def _order(wanted: dict[str, Any]) -> addresses.Order:
     convert_to = wanted.get("convert_to")
-    sender = {name: wanted[name] for name in ("sender_type", "sender_data") if name in wanted}
+    sender: dict[str, Any] = {name: wanted[name] for name in ("sender_type", "sender_data") if name in wanted}
     return addresses.Order(
         foreign_id=wanted["foreign_id"],
         currency=wanted["currency"].currency.code,

@@ -7,7 +7,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from merchants.models import Merchant
 from payments import ledger
 from payments.models import Operation
 
@@ -21,10 +20,9 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        merchant = Merchant.objects.filter(wire_id=options["merchant"]).first()
-        operation = (
-            merchant and Operation.objects.for_merchant(merchant).filter(wire_id=options["operation"]).first()
-        )
+        operation = Operation.objects.filter(
+            merchant__wire_id=options["merchant"], wire_id=options["operation"]
+        ).first()
         if operation is None:
             raise CommandError("This merchant has no such operation.")
         shown = {
