@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Protocol, TypeVar
 
 import pytest
+
 from payments.money import Money
 from payments.processors.base import (
     BadSignature,

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from payments.money import Money
 from payments.processors.base import Issued, RawRequest
 from payments.processors.gateway import GatewayInbound, GatewayOutbound
 from sandbox.server import Sandbox
-
 from tests.payments.processors.contract import ProcessorContract
 from tests.sandbox.receiver import Receiver
 from tests.sandbox.running import KEY, SECRET, control_of, settings
