@@ -1,109 +1,16 @@
-"""The ledger: double entry, append-only, zero-sum per currency. The only writer of postings.
-
-`post_many` books a sequence of entries in five statements: accounts found or opened, the merchants'
-accounts locked in id order, entries, balances, postings. The database judges: every entry sums to zero per
-currency, arrives whole, and continues each merchant account's numbered chain of balances; a key books
-once. It is meant to be the last thing a transaction does, so that accounts are locked briefly.
-
-Signs: what the house owes is positive (a merchant's balance, our income), what it owns is negative.
-"""
+"""Booking: the five statements behind `post_many`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
 from django.db import connection
-from django.db.models import Sum
 
-from merchants.errors import Refusal
-from merchants.models import Merchant
+from payments.ledger.lines import AccountKey, InsufficientFunds, Line, NewEntry, Unbalanced
 from payments.models.account import MERCHANT_KINDS, AccountKind
-from payments.models.entry import Entry, Posting
 from payments.money import CONTEXT, Money
-
-
-class InsufficientFunds(Refusal):
-    """Not enough money on balance"""
-
-    field = "amount"
-
-
-class Unbalanced(ValueError):
-    """An entry that does not sum to zero; a fault of ours, caught before the database would refuse it."""
-
-
-class AccountKey(NamedTuple):
-    """Names one account: a merchant's, a processor's, or (with neither id) the house's."""
-
-    merchant_id: int | None
-    processor_id: int | None
-    currency: str
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """`money` (signed) on one account.
-
-    spills: on a merchant's available balance, a credit repays the merchant's debt first, and a debit
-    beyond the balance becomes debt; which part is which is decided under the lock.
-    """
-
-    kind: AccountKind
-    money: Money
-    merchant_id: int | None = None
-    processor_id: int | None = None
-    spills: bool = False
-
-    @property
-    def key(self) -> AccountKey:
-        return AccountKey(self.merchant_id, self.processor_id, self.money.currency, self.kind)
-
-    @property
-    def debt_key(self) -> AccountKey:
-        return self.key._replace(kind=AccountKind.RECEIVABLE)
-
-
-@dataclass(frozen=True, slots=True)
-class NewEntry:
-    """An entry to be booked. key: what makes it once; subject: 'operation:17'; occurred_at: business time."""
-
-    key: str
-    kind: str
-    subject: str
-    occurred_at: datetime
-    lines: Sequence[Line] = field(default_factory=tuple)
-
-
-def credit(merchant_id: int, money: Money) -> Line:
-    """Money for a merchant: repays what the merchant owes us, the rest becomes available."""
-    return Line(AccountKind.AVAILABLE, money, merchant_id=merchant_id, spills=True)
-
-
-def reclaim(merchant_id: int, money: Money) -> Line:
-    """Takes back `money` (positive) that was credited: available down to zero, the rest becomes debt."""
-    return Line(AccountKind.AVAILABLE, -money, merchant_id=merchant_id, spills=True)
-
-
-def available(merchant_id: int, money: Money) -> Line:
-    """A change of the available balance that refuses to overdraw it."""
-    return Line(AccountKind.AVAILABLE, money, merchant_id=merchant_id)
-
-
-def held(merchant_id: int, money: Money) -> Line:
-    return Line(AccountKind.HELD, money, merchant_id=merchant_id)
-
-
-def house(kind: AccountKind, money: Money) -> Line:
-    return Line(kind, money)
-
-
-def at_processor(processor_id: int, money: Money, kind: AccountKind = AccountKind.AT_PROCESSOR) -> Line:
-    return Line(kind, money, processor_id=processor_id)
 
 
 def post(entry: NewEntry) -> None:
@@ -136,93 +43,6 @@ def post_many(entries: Sequence[NewEntry]) -> None:
 def open_accounts(*, merchant_id: int, currency: str) -> None:
     """Opens a merchant's accounts in `currency`; harmless when they are open."""
     _accounts({AccountKey(merchant_id, None, currency, kind) for kind in MERCHANT_KINDS})
-
-
-def undo(subject: str) -> list[Line]:
-    """What undoes all that `subject` has booked: what a merchant got is reclaimed, the rest negated."""
-    sums = (
-        Posting.objects.filter(entry__subject=subject)
-        .values_list("account__merchant_id", "account__processor_id", "currency", "account__kind")
-        .annotate(total=Sum("amount"))
-        .exclude(total=0)
-        .order_by("account__kind")
-    )
-    given: dict[int, Money] = {}
-    lines: list[Line] = []
-    for merchant_id, processor_id, currency, kind, total in sums:
-        money = Money(total, currency)
-        if kind in {AccountKind.AVAILABLE, AccountKind.RECEIVABLE}:
-            given[merchant_id] = given.get(merchant_id, Money.zero(currency)) + money
-        else:
-            lines.append(Line(AccountKind(kind), -money, merchant_id, processor_id))
-    return lines + [reclaim(merchant_id, money) for merchant_id, money in given.items()]
-
-
-@dataclass(frozen=True, slots=True)
-class BookedLine:
-    """A posting as people read it."""
-
-    account: str
-    currency: str
-    amount: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class BookedEntry:
-    """An entry as people read it."""
-
-    key: str
-    booked_at: datetime
-    lines: list[BookedLine]
-
-
-def entries_about(subject: str) -> list[BookedEntry]:
-    """What was booked about `subject`, oldest first."""
-    entries = Entry.objects.filter(subject=subject).order_by("id").prefetch_related("postings__account")
-    return [
-        BookedEntry(
-            entry.key,
-            entry.booked_at,
-            [BookedLine(row.account.kind, row.currency, row.amount) for row in entry.postings.all()],
-        )
-        for entry in entries
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """A merchant's standing in one currency; debt is what the merchant owes us, positive."""
-
-    currency: str
-    available: Decimal
-    held: Decimal
-    debt: Decimal
-
-
-def balances(merchant: Merchant | int) -> list[Balance]:
-    """Every currency of the merchant that was ever opened, in the order of opening."""
-    merchant_id = merchant if isinstance(merchant, int) else merchant.pk
-    found: dict[str, dict[str, Decimal]] = {}
-    with connection.cursor() as cursor:  # the ORM cost three times the query itself
-        cursor.execute(_BALANCES, [merchant_id])
-        for currency, kind, balance in cursor.fetchall():
-            found.setdefault(currency, {})[kind] = balance
-    return [_balance(currency, kinds) for currency, kinds in found.items()]
-
-
-_BALANCES = """
-SELECT currency, kind, balance FROM payments_account WHERE merchant_id = %s AND kept ORDER BY id
-"""
-
-
-def _balance(currency: str, kinds: dict[str, Decimal]) -> Balance:
-    zero = Decimal(0)
-    return Balance(
-        currency=currency,
-        available=kinds.get(AccountKind.AVAILABLE, zero),
-        held=kinds.get(AccountKind.HELD, zero),
-        debt=-kinds.get(AccountKind.RECEIVABLE, zero),
-    )
 
 
 # --- entries -------------------------------------------------------------------------------------
