@@ -194,6 +194,19 @@ class TestExchange:
         assert (told["foreign_id"], told["status"]) == ("x-1", "confirmed")
         assert (client.balance("BTC"), client.balance("EUR")) == ("1.98000000", "11194.00000000")
 
+    def test_below_the_minimum_is_refused_and_moves_nothing(self, client: Client) -> None:
+        params = {
+            "sender_currency": "EUR",
+            "receiver_currency": "BTC",
+            "sender_amount": "179.99999999",
+            "foreign_id": "x-1",
+        }
+        assert client.call("exchange/now", params) == (
+            400,
+            {"errors": {"sender_amount": "The sender amount must be at least 180.00000000."}},
+        )
+        assert client.balance("EUR") == "10000.00000000"
+
     def test_from_fiat_takes_its_fee_on_top(self, client: Client, receiver: Receiver) -> None:
         params = {
             "sender_currency": "EUR",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,11 +15,12 @@ Script = Callable[[socket.socket], None]
 class ScriptedUpstream:
     """Answers one request per connection with the next of `scripts`; the last one repeats."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.requests: list[bytes] = []
         self.scripts: list[Script] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}"
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -46,11 +48,19 @@ class ScriptedUpstream:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            with connection:
-                self._answer(connection)
+            connection.settimeout(5)
+            try:
+                with (
+                    self._tls.wrap_socket(connection, server_side=True) if self._tls else connection as plain
+                ):
+                    self._answer(plain)
+            except OSError:
+                connection.close()  # the client does not trust us, as some tests want it to
+
+    def _shaken(self, connection: socket.socket) -> socket.socket:
+        return self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
 
     def _answer(self, connection: socket.socket) -> None:
-        connection.settimeout(5)
         try:
             self.requests.append(_read(connection))
             script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
@@ -72,8 +82,8 @@ def _read(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def scripted() -> Iterator[ScriptedUpstream]:
-    upstream = ScriptedUpstream()
+def scripted(tls: ssl.SSLContext | None = None) -> Iterator[ScriptedUpstream]:
+    upstream = ScriptedUpstream(tls)
     try:
         yield upstream
     finally:

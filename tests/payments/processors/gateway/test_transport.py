@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +13,8 @@ from merchants import signing
 from payments.processors.base import ProcessorError, Unreachable
 from payments.processors.gateway import transport
 from payments.processors.gateway.transport import Answer, Transport
-from tests.payments.processors.gateway.scripted import ScriptedUpstream
+from tests.payments.processors.gateway import certificates
+from tests.payments.processors.gateway.scripted import ScriptedUpstream, scripted
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -107,6 +110,40 @@ class TestExchange:
         upstream.says(200, b"x" * 1001)
         with pytest.raises(Unreachable, match="too long"):
             way_to(upstream).exchange("x", b"{}")
+
+
+class TestTls:
+    @pytest.fixture
+    def secured(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedUpstream]:
+        certificate, context = certificates.write(tmp_path)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        with scripted(context) as upstream:
+            yield upstream
+
+    def test_carries_an_exchange(self, secured: ScriptedUpstream) -> None:
+        secured.says(200, {"data": 1})
+        assert way_to(secured).exchange("x", b"{}") == Answer(200, b'{"data": 1}')
+
+    def test_is_unreachable_behind_a_certificate_that_nobody_trusts(
+        self, secured: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("SSL_CERT_FILE")
+        with pytest.raises(Unreachable, match="SSLCertVerificationError"):
+            way_to(secured).exchange("x", b"{}")
+        assert secured.requests == []
+
+    def test_ends_at_the_deadline_too(self, secured: ScriptedUpstream) -> None:
+        def drip(connection: socket.socket) -> None:
+            connection.sendall(OK + b"Content-Length: 1000000\r\n\r\n")
+            for _ in range(400):
+                connection.sendall(b"x")
+                time.sleep(0.05)
+
+        secured.does(drip)
+        started = time.monotonic()
+        with pytest.raises(Unreachable):
+            way_to(secured, deadline=0.5).exchange("x", b"{}")
+        assert time.monotonic() - started < 10
 
 
 class TestUrl:
