@@ -84,6 +84,11 @@ class Endpoint(models.Model):
     def subject(self) -> str:
         return f"endpoint:{self.pk}"
 
+    @property
+    def is_addressed(self) -> bool:
+        """Whether there is anywhere to send to."""
+        return bool(self.url)
+
     def point_to(self, url: str) -> None:
         """Another URL starts with a clean bill of health."""
         self.url, self.health = url, Health.HEALTHY
@@ -109,6 +114,14 @@ class IncomingState(models.TextChoices):
     QUARANTINED = "quarantined", "Set aside for people; it can be replayed"
 
 
+class IncomingQuerySet(models.QuerySet["IncomingCallback"]):
+    def again(self) -> int:
+        """Quarantined rows become due with all their tries; returns how many."""
+        return self.update(
+            state=IncomingState.RECEIVED, failures=0, unfinished=0, next_attempt_at=Now(), error=""
+        )
+
+
 class IncomingCallback(models.Model):
     """One processor callback: the exact bytes, once, acknowledged only after commit.
 
@@ -129,6 +142,8 @@ class IncomingCallback(models.Model):
     next_attempt_at = models.DateTimeField(db_default=Now())
     applied_at = models.DateTimeField(null=True)
     error = models.TextField(blank=True, default="")
+
+    objects = IncomingQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -151,6 +166,11 @@ class IncomingCallback(models.Model):
                 fields=["next_attempt_at", "id"],
                 name="incoming_callback_due",
                 condition=models.Q(state=IncomingState.RECEIVED),
+            ),
+            models.Index(
+                fields=["next_attempt_at", "id"],
+                name="incoming_callback_suspect",
+                condition=models.Q(state=IncomingState.RECEIVED, unfinished__gte=2),
             ),
             models.Index(
                 fields=["id"],
@@ -252,6 +272,18 @@ class OutgoingCallback(models.Model):
 
     def __str__(self) -> str:
         return f"{self.subject_kind} {self.subject_id} v{self.version}"
+
+    def newer(self) -> OutgoingQuerySet:
+        """Later callbacks about the same subject."""
+        return OutgoingCallback.objects.filter(
+            subject_kind=self.subject_kind, subject_id=self.subject_id, version__gt=self.version
+        )
+
+    def again(self, endpoint: Endpoint) -> None:
+        """Due at once, to `endpoint`, with a whole schedule before it."""
+        self.state, self.endpoint = OutgoingState.DUE, endpoint
+        self.schedule_from, self.next_attempt_at = self.attempts, Now()
+        self.save(update_fields=["state", "endpoint", "schedule_from", "next_attempt_at"])
 
 
 class DeliveryAttempt(models.Model):

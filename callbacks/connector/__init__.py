@@ -30,6 +30,7 @@ __all__ = [
     "NotHttpAnswer",
     "TooSlow",
     "Unreachable",
+    "UrlRefused",
     "check_url",
     "idle",
     "post",

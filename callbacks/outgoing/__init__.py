@@ -1,0 +1,119 @@
+"""The outbox: what merchants are told, written with the change itself and delivered at least once.
+
+`enqueue` promises that a change and its callback commit together, the bytes built once and never again.
+Delivery (`courier`, on the claims of `queue`) promises that every callback is tried on its merchant's
+schedule until it is answered with 200, never an older version after a newer one was delivered, no
+endpoint held up by another, and every try kept. `resend` restarts a schedule; it changes no bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from callbacks.models import Endpoint, OutgoingCallback, OutgoingState, SubjectKind
+from merchants.errors import Refusal
+from merchants.models import Merchant
+from payments import bodies
+from payments.models import AddressOrigin, Operation
+
+
+class NotTheLatest(Refusal):
+    """A newer callback speaks of the same transaction; send that one again."""
+
+
+class BeingSent(Refusal):
+    """The callback is being sent at this moment."""
+
+
+class NowhereToSend(Refusal):
+    """The merchant has no callback URL."""
+
+
+def enqueue(*, operations: Sequence[Operation]) -> int:
+    """Writes one callback for each changed operation that its merchant wants to hear of.
+
+    Inside the caller's transaction. Returns how many are due; those of merchants without a URL are kept
+    unsent.
+    """
+    endpoints = {
+        endpoint.merchant_id: endpoint
+        for endpoint in Endpoint.objects.filter(merchant__in={one.merchant_id for one in operations})
+    }
+    told = [one for one in operations if _wants(endpoints.get(one.merchant_id), one)]
+    written = Operation.objects.for_bodies().in_bulk([one.pk for one in told]).values()
+    rows = [_row(endpoints.get(one.merchant_id), one) for one in written]
+    OutgoingCallback.objects.bulk_create(rows)
+    return sum(row.state == OutgoingState.DUE for row in rows)
+
+
+@transaction.atomic
+def resend(*, callback_id: int) -> None:
+    """The callback becomes due at once, with a whole schedule before it.
+
+    Raises `OutgoingCallback.DoesNotExist`, `NotTheLatest`, `BeingSent`, `NowhereToSend`.
+    """
+    row = OutgoingCallback.objects.select_for_update().get(pk=callback_id)
+    if row.newer().exists():
+        raise NotTheLatest
+    if row.leased_until is not None:
+        raise BeingSent
+    endpoint = Endpoint.objects.filter(merchant=row.merchant_id).exclude(url="").first()
+    if endpoint is None:
+        raise NowhereToSend
+    row.again(endpoint)
+
+
+def resend_since(
+    *, merchant: Merchant, since: datetime, until: datetime | None = None, delivered: bool = False
+) -> int:
+    """Makes due, as `resend` does, the merchant's latest callbacks of `[since, until)`; returns how many.
+
+    delivered: also those that were answered with 200. What is being sent at the moment is left alone.
+    """
+    states = [OutgoingState.DUE, OutgoingState.EXHAUSTED, OutgoingState.UNADDRESSED]
+    if delivered:
+        states.append(OutgoingState.DELIVERED)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE callbacks_outgoingcallback c
+               SET state = 'due', schedule_from = c.attempts, next_attempt_at = now(), endpoint_id = e.id
+              FROM callbacks_endpoint e
+             WHERE e.merchant_id = %s AND e.url <> '' AND c.merchant_id = e.merchant_id
+               AND c.created_at >= %s AND c.created_at < COALESCE(%s, 'infinity')
+               AND c.leased_until IS NULL AND c.state = ANY(%s)
+               AND NOT EXISTS (
+                   SELECT 1 FROM callbacks_outgoingcallback n
+                    WHERE n.subject_kind = c.subject_kind AND n.subject_id = c.subject_id
+                      AND n.version > c.version)
+            """,
+            [merchant.pk, since, until, [str(state) for state in states]],
+        )
+        return int(cursor.rowcount)
+
+
+def _wants(endpoint: Endpoint | None, operation: Operation) -> bool:
+    """Whether the merchant's switches let this change be told; without an endpoint, by the defaults."""
+    switches = endpoint or Endpoint()
+    if operation.address.origin != AddressOrigin.API and not switches.staff_operations:
+        return False
+    if operation.is_below_minimum and not switches.below_minimum:
+        return False
+    return switches.cross_currency or not operation.is_cross_currency
+
+
+def _row(endpoint: Endpoint | None, operation: Operation) -> OutgoingCallback:
+    body = bodies.operation_body(operation, with_sender=endpoint is not None and endpoint.sender_address)
+    addressed = endpoint is not None and endpoint.is_addressed
+    return OutgoingCallback(
+        subject_kind=SubjectKind.OPERATION,
+        subject_id=operation.pk,
+        version=operation.version,
+        merchant_id=operation.merchant_id,
+        endpoint=endpoint,
+        body=bodies.render(body),
+        state=OutgoingState.DUE if addressed else OutgoingState.UNADDRESSED,
+    )

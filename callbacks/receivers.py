@@ -1,0 +1,21 @@
+"""The listener on payments' port: what changed is enqueued in the transaction that changed it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.dispatch import receiver
+
+from callbacks import outgoing
+from callbacks.tasks import DELIVER
+from payments import doorbell
+from payments.events import transactions_changed_signal
+from payments.models import Operation
+
+
+@receiver(transactions_changed_signal, dispatch_uid="callbacks.receivers.tell_merchants")
+def tell_merchants(*, operations: Sequence[Operation], **_ignored: Any) -> None:
+    """Writes the outbox, or fails and takes the change with it; rings once that is committed."""
+    if outgoing.enqueue(operations=operations):
+        doorbell.ring_on_commit(DELIVER)
