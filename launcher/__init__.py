@@ -1,0 +1,1 @@
+"""Development's conveniences: a whole installation on one machine, from one command."""

@@ -1,0 +1,184 @@
+"""The launcher's command line: `./bursar COMMAND`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from launcher.state import DEMO, ROOT, RUNNING, VAR, LauncherRefusal, alone, read
+
+RED, PLAIN = ("\033[31m", "\033[0m") if sys.stdout.isatty() else ("", "")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit code: 0, 1 for a failed check, 2 for what is in the way."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    passed_on = {"manage": _manage, "shell": _shell, "sandbox": _sandbox, "test": _test}
+    try:
+        if given and given[0] in passed_on and given[1:2] not in (["--help"], ["-h"]):
+            return passed_on[given[0]](given[1:])
+        options = _parser().parse_args(given or ["--help"])
+        return int(options.run(options))
+    except LauncherRefusal as refusal:
+        print(f"bursar: {refusal}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="./bursar", description="Bursar: a self-hosted crypto-payment gateway, on this machine."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    up = commands.add_parser("up", help="start everything, with a demo merchant and the sandbox")
+    up.add_argument("--host", default="127.0.0.1", help="where the web role listens (127.0.0.1)")
+    up.add_argument("--port", type=int, default=8000, help="its port; +1, +10 and +20 are used too (8000)")
+    up.add_argument(
+        "--block-every",
+        type=float,
+        default=15.0,
+        metavar="SECONDS",
+        help="the sandbox mines by itself; 0: never",
+    )
+    up.set_defaults(run=_up)
+
+    demo = commands.add_parser("demo", help="play the main job against a running `up`, or one of its own")
+    demo.add_argument("--json", action="store_true", help="one JSON object")
+    demo.set_defaults(run=_demo)
+
+    reset = commands.add_parser("reset", help="remove all data and start anew")
+    reset.add_argument("--yes", action="store_true", help="do not ask")
+    reset.set_defaults(run=_reset)
+
+    for name, text, example in (
+        ("test", "run the tests on throw-away services", "./bursar test tests/payments -k ledger"),
+        ("manage", "Django's command line, against the running `up`", "./bursar manage check"),
+        ("shell", "a Python shell in the running `up`", "./bursar shell"),
+        ("sandbox", "play payer, miner and faults", "./bursar sandbox pay ADDRESS 0.01"),
+    ):
+        further = commands.add_parser(name, help=text, epilog=f"Example: {example}")
+        further.add_argument("arguments", nargs="*", help="passed on as they are")
+        further.set_defaults(run=lambda options: 0)
+    return parser
+
+
+def _up(options: argparse.Namespace) -> int:
+    from launcher import up  # the services' wheels are looked for only here
+
+    return up.run(host=options.host, port=options.port, block_every=options.block_every)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from launcher import demo, up
+
+    quiet = options.json
+    with ExitStack() as stack:
+        if not RUNNING.exists():
+            stack.enter_context(up.Background())
+        player = demo.Player(
+            read(RUNNING), read(DEMO), lambda text: None if quiet else print(text, flush=True)
+        )
+        failed: demo.Mismatch | LauncherRefusal | None = None
+        try:
+            demo.play(player)
+        except (demo.Mismatch, LauncherRefusal) as mismatch:
+            failed = mismatch
+    if quiet:
+        print(demo.report(player, failed))
+    elif failed:
+        print(f"{RED}  MISMATCH  {failed}{PLAIN}")
+    else:
+        print(f"  everything as it must be, in {sum(step['seconds'] for step in player.steps):.2f} s")
+    return 1 if failed else 0
+
+
+def _reset(options: argparse.Namespace) -> int:
+    with alone():
+        if not options.yes and input(f"This removes {VAR} and all its data. Type reset: ") != "reset":
+            print("Nothing was removed.")
+            return 1
+        from launcher.services import Postgres, ServiceFailed
+
+        try:
+            Postgres(VAR / "postgres").stop()
+        except ServiceFailed as error:
+            print(f"bursar: {error}", file=sys.stderr)
+        shutil.rmtree(VAR)
+    print("Removed. `./bursar up` starts anew.")
+    return 0
+
+
+def _test(arguments: list[str]) -> int:
+    from launcher.services import Postgres, ServiceFailed, Valkey
+
+    with tempfile.TemporaryDirectory(prefix="bursar-test-") as name, ExitStack() as stack:
+        directory, environment = Path(name), dict(os.environ)
+        try:
+            if not environment.get("DATABASE_URL"):
+                postgres = Postgres(directory / "postgres", throw_away=True)
+                stack.callback(postgres.stop)
+                postgres.start()
+                postgres.prepare()
+                environment["DATABASE_URL"] = postgres.url("bursar_super")
+            if not environment.get("REDIS_URL"):
+                valkey = Valkey(directory / "valkey")
+                stack.callback(valkey.stop)
+                environment["REDIS_URL"] = valkey.start()
+        except ServiceFailed as error:
+            raise LauncherRefusal(str(error)) from None
+        command = [sys.executable, "-m", "pytest", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def _running() -> dict[str, str]:
+    """The environment of a command that works on the running installation."""
+    running = read(RUNNING)
+    if not running:
+        if os.environ.get("DATABASE_URL"):
+            return dict(os.environ)
+        raise LauncherRefusal("nothing is running; start it with `./bursar up`, or set DATABASE_URL")
+    environment: dict[str, str] = running["environment"]
+    return environment
+
+
+def _manage(arguments: list[str]) -> int:
+    return _replaced_by(["manage.py", *arguments])
+
+
+def _shell(arguments: list[str]) -> int:
+    return _replaced_by(["manage.py", "shell", *arguments])
+
+
+def _sandbox(arguments: list[str]) -> int:
+    environment = _running()
+    command = [sys.executable, "-m", "sandbox.control", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    if done == 0 and "wait" in arguments:
+        return _move_bursars_clock(arguments[arguments.index("wait") + 1 :], environment)
+    return done
+
+
+def _move_bursars_clock(arguments: list[str], environment: dict[str, str]) -> int:
+    """Business time is one: what the sandbox waits, Bursar waits."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+    text = arguments[0]
+    seconds = int(text[:-1]) * units[text[-1]] if text[-1] in units else int(text)
+    command = [sys.executable, "manage.py", "shift_clock", str(seconds)]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def _replaced_by(command: list[str]) -> int:
+    return subprocess.run([sys.executable, *command], cwd=ROOT, env=_running(), check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""Which programs an installation consists of, and what each may know: spine of `./bursar up`.
+
+The processors' secrets go to `intake` and `sender` alone; each role comes to the database as its own user.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from launcher.processes import Program, python
+from launcher.state import VAR, Ports
+
+CELERY = {
+    "worker": ("work", "prefork", os.cpu_count() or 1),
+    "deliver": ("deliver", "threads", 8),
+    "deliver_slow": ("deliver_slow", "threads", 8),
+    "sender": ("sender", "prefork", 1),
+}
+"""Queue, pool and concurrency of each role that works a queue."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """All that is decided before a program starts. database: a role's URL by its database user."""
+
+    host: str
+    ports: Ports
+    database: Callable[[str], str]
+    valkey: str
+    secrets: dict[str, str]
+    block_every: float = 15.0
+
+    @property
+    def public_url(self) -> str:
+        return f"http://{self.host}:{self.ports.web}"
+
+    @property
+    def control_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.sandbox}"
+
+    @property
+    def shop_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.shop}"
+
+    def environment(self, role: str, user: str = "bursar_app") -> dict[str, str]:
+        """What a process of `role` gets to know."""
+        known = {name: value for name, value in os.environ.items() if not _is_ours(name)}
+        known |= {
+            "BURSAR_ROLE": role,
+            "BURSAR_ENV": "sandbox",
+            "BURSAR_SECRET_KEY": self.secrets["secret_key"],
+            "BURSAR_ENCRYPTION_KEYS": self.secrets["encryption_keys"],
+            "BURSAR_PUBLIC_URL": self.public_url,
+            "BURSAR_ALLOWED_HOSTS": f"{self.host},127.0.0.1,localhost,[::1]",
+            "BURSAR_SANDBOX_CONTROL_URL": self.control_url,
+            "BURSAR_SANDBOX_CONTROL_TOKEN": self.secrets["control_token"],
+            "DATABASE_URL": self.database(user),
+            "REDIS_URL": self.valkey,
+        }
+        if role in {"intake", "sender"}:
+            known["BURSAR_PROCESSORS"] = json.dumps({"sandbox": self._upstream()})
+        return known
+
+    def programs(self) -> list[Program]:
+        """Every program, in the order in which they are started."""
+        return [self._sandbox(), self._shop(), self._web(), self._intake(), *self._queues(), self._beat()]
+
+    def _upstream(self) -> dict[str, str]:
+        return {
+            "connector": "gateway",
+            "url": self.control_url,
+            "key": self.secrets["sandbox_key"],
+            "secret": self.secrets["sandbox_secret"],
+        }
+
+    def _sandbox(self) -> Program:
+        environment = self._bare() | {
+            "BURSAR_SANDBOX_KEY": self.secrets["sandbox_key"],
+            "BURSAR_SANDBOX_SECRET": self.secrets["sandbox_secret"],
+            "BURSAR_SANDBOX_CONTROL_TOKEN": self.secrets["control_token"],
+        }
+        command = python(
+            *("-m", "sandbox", "--port", str(self.ports.sandbox), "--state", str(VAR / "sandbox.sqlite3")),
+            *("--callback-url", f"http://127.0.0.1:{self.ports.intake}/callbacks/sandbox/"),
+            *("--block-every", str(self.block_every)),
+        )
+        return Program("sandbox", command, environment, _answers(self.ports.sandbox, "/api/v2/ping"))
+
+    def _shop(self) -> Program:
+        command = python("-m", "launcher.shop", "--port", str(self.ports.shop))
+        return Program("shop", command, self._bare(), _answers(self.ports.shop, "/healthz"))
+
+    def _web(self) -> Program:
+        bind = f"{self.host}:{self.ports.web}"
+        command = _gunicorn(bind, workers=os.cpu_count() or 1)
+        return Program(
+            "web", command, self.environment("web"), _answers(self.ports.web, "/healthz", self.host)
+        )
+
+    def _intake(self) -> Program:
+        command = _gunicorn(f"127.0.0.1:{self.ports.intake}", workers=1)
+        return Program("intake", command, self.environment("intake"), _answers(self.ports.intake, "/healthz"))
+
+    def _queues(self) -> list[Program]:
+        return [
+            Program(
+                role,
+                _celery(role, *CELERY[role]),
+                self.environment(role, "bursar_sender" if role == "sender" else "bursar_app"),
+                lambda log: " ready." in log,
+            )
+            for role in CELERY
+        ]
+
+    def _beat(self) -> Program:
+        command = python(
+            *("-m", "celery", "-A", "config", "beat", "-l", "info"),
+            *("-s", str(VAR / "beat-schedule"), "--pidfile="),
+        )
+        return Program("beat", command, self.environment("beat"), lambda log: "beat: Starting" in log)
+
+    def _bare(self) -> dict[str, str]:
+        """For what is no part of Bursar: not even the database."""
+        return {name: value for name, value in os.environ.items() if not _is_ours(name)}
+
+
+def as_role(url: str, role: str) -> str:
+    """The same database under another role, for a server whose users are not ours to make."""
+    parts = urlsplit(url)
+    option = f"options={quote(f'-c role={role}')}"
+    return urlunsplit(parts._replace(query=f"{parts.query}&{option}" if parts.query else option))
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith("BURSAR_") or name in {"DATABASE_URL", "REDIS_URL"}
+
+
+def _gunicorn(bind: str, *, workers: int) -> list[str]:
+    return python(
+        *("-m", "gunicorn", "config.wsgi", "-b", bind, "-k", "gthread", "-w", str(workers)),
+        *("--threads", "4", "--no-control-socket", "--graceful-timeout", "8", "--keep-alive", "15"),
+    )
+
+
+def _celery(role: str, queue: str, pool: str, concurrency: int) -> list[str]:
+    return python(
+        *("-m", "celery", "-A", "config", "worker", "-l", "info", "-n", f"{role}@%h"),
+        *("-Q", queue, "-P", pool, "-c", str(concurrency)),
+        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+    )
+
+
+def _answers(port: int, path: str, host: str = "127.0.0.1") -> Callable[[str], bool]:
+    def is_ready(log: str) -> bool:
+        try:
+            connection = http.client.HTTPConnection(host, port, timeout=2)
+            connection.request("GET", path)
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+
+    return is_ready

