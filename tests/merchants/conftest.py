@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
 from django_otp.oath import totp
+from pytest_django.fixtures import SettingsWrapper
 
 from merchants import accounts, authentication, team, traffic
 from merchants.models import Merchant, TotpDevice, User
@@ -24,6 +24,11 @@ def _nothing_remembered() -> Iterator[None]:
     traffic._counters.take()
 
 
+@pytest.fixture(autouse=True)
+def _passwords_are_hashed_quickly(settings: SettingsWrapper) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture
 def merchant(db: None) -> Merchant:
     return factories.merchant()
@@ -39,10 +44,3 @@ def owner(merchant: Merchant) -> User:
 def code_of(device: TotpDevice, *, steps: int = 0) -> str:
     """The code that the device's owner reads now, or `steps` codes later."""
     return f"{totp(device.seed(), step=device.step, t0=-steps * device.step):06d}"
-
-
-def far_from_the_steps_end(step: int = 30, margin: float = 3.0) -> None:
-    """Waits, if need be, until a code read now stays the current one for `margin` seconds."""
-    left = step - time.time() % step
-    if left < margin:
-        time.sleep(left)

@@ -1,0 +1,254 @@
+"""The operator admin: entered with a second factor alone, every change audited, no secret anywhere."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth import SESSION_KEY
+from django.test import Client
+
+from merchants import accounts, team
+from merchants.admin import operator_site
+from merchants.models import ApiKey, AuditRecord, Membership, Merchant, TotpDevice, User
+from merchants.roles import Role
+from merchants.sessions import OPERATOR_COOKIE
+from tests import factories
+from tests.factories import NOW
+from tests.merchants.conftest import code_of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.merchants.urls")]
+PASSWORD = "correct horse battery"
+SIGN_IN = "/operator/login/"
+
+
+@pytest.fixture
+def operator():
+    return accounts.create(email="op@bursar.test", password=PASSWORD, is_operator=True, now=NOW)
+
+
+@pytest.fixture
+def client(operator, settings):
+    settings.MIDDLEWARE = [
+        "merchants.sessions.DoorSessionMiddleware"
+        if name == "django.contrib.sessions.middleware.SessionMiddleware"
+        else name
+        for name in settings.MIDDLEWARE
+    ]
+    return Client()
+
+
+@pytest.fixture
+def inside(client, operator):
+    answer = sign_in(client, operator)
+    assert answer.status_code == 302
+    return client
+
+
+def sign_in(client, account, **changes):
+    fields = {
+        "username": account.user.email,
+        "password": PASSWORD,
+        "code": code_of(account.enrolment.device),
+        "next": "/operator/",
+    }
+    return client.post(SIGN_IN, fields | changes)
+
+
+def last_record():
+    return AuditRecord.objects.order_by("-number").first()
+
+
+class TestSigningIn:
+    def test_takes_password_and_code_in_one_step(self, client, operator):
+        answer = sign_in(client, operator)
+        assert (answer.status_code, answer["Location"]) == (302, "/operator/")
+        assert client.get("/operator/").status_code == 200
+
+    @pytest.mark.parametrize(
+        ("field", "value", "sentence"),
+        [
+            ("code", "000000", "This code is not right."),
+            ("code", "", "This field is required."),
+            ("password", "wrong", "Please enter the correct e-mail address and password"),
+            ("username", "nobody@bursar.test", "Please enter the correct e-mail address and password"),
+        ],
+    )
+    def test_refuses_each_of_them_wrong(self, client, operator, field, value, sentence):
+        answer = sign_in(client, operator, **{field: value})
+        assert answer.status_code == 200
+        assert sentence in answer.content.decode()
+        assert SESSION_KEY not in client.session
+        assert client.get("/operator/").status_code == 302
+
+    def test_spends_no_code_on_a_wrong_password(self, client, operator):
+        sign_in(client, operator, password="wrong")
+        assert TotpDevice.objects.get().last_t == -1
+        assert sign_in(client, operator).status_code == 302
+
+    def test_refuses_a_used_code_and_says_so(self, client, operator):
+        sign_in(client, operator)
+        answer = sign_in(Client(), operator)
+        assert "This code was used already. Wait for the next code." in answer.content.decode()
+
+    def test_refuses_who_is_no_operator(self, client, merchant):
+        person = accounts.create(email="owner@shop.test", password=PASSWORD, now=NOW)
+        team.add(merchant=merchant, user=person.user, role=Role.OWNER, now=NOW)
+        assert sign_in(client, person).status_code == 200
+        assert TotpDevice.objects.get(user=person.user).last_t == -1
+        assert client.get("/operator/").status_code == 302
+
+    def test_refuses_a_session_without_a_second_factor(self, client, operator):
+        client.force_login(operator.user)
+        assert client.get("/operator/").status_code == 302
+
+    @pytest.mark.parametrize("model", list(operator_site._registry), ids=lambda model: model.__name__)
+    def test_is_asked_for_on_every_page(self, client, model):
+        path = f"/operator/{model._meta.app_label}/{model._meta.model_name}/"
+        for page in (path, f"{path}add/", f"{path}1/change/", f"{path}1/delete/", f"{path}1/history/"):
+            answer = client.get(page)
+            assert (answer.status_code, answer["Location"].split("?")[0]) == (302, SIGN_IN)
+
+
+class TestTheSession:
+    def test_lives_in_a_cookie_of_its_own(self, inside):
+        cookie = inside.cookies[OPERATOR_COOKIE]
+        assert (cookie["path"], cookie["samesite"]) == ("/operator/", "Strict")
+        assert cookie["httponly"]
+        assert "sessionid" not in inside.cookies
+
+    def test_is_worth_nothing_under_the_other_doors_name(self, inside):
+        stranger = Client()
+        stranger.cookies["sessionid"] = inside.cookies[OPERATOR_COOKIE].value
+        assert stranger.get("/operator/").status_code == 302
+
+    def test_ends_with_signing_out(self, inside):
+        inside.post("/operator/logout/")
+        assert inside.cookies[OPERATOR_COOKIE].value == ""
+        assert inside.get("/operator/").status_code == 302
+
+
+class TestMerchants:
+    def test_are_made_and_changed_with_an_audit_record_each(self, inside, operator):
+        fields = {"name": "My Shop", "public_name": "My Shop Ltd"}
+        assert inside.post("/operator/merchants/merchant/add/", fields).status_code == 302
+        merchant = Merchant.objects.get()
+        assert (last_record().act, last_record().actor) == ("operator.merchant.add", operator.user)
+        path = f"/operator/merchants/merchant/{merchant.pk}/change/"
+        inside.post(path, fields | {"name": "Our Shop"}, REMOTE_ADDR="203.0.113.7")
+        record = last_record()
+        assert (record.act, record.merchant, record.ip, record.second_factor) == (
+            "operator.merchant.change", merchant, "203.0.113.7", True,
+        )  # fmt: skip
+        assert '"name":"My Shop"' in record.before
+        assert '"name":"Our Shop"' in record.after
+
+    def test_are_blocked_and_unblocked_by_the_verb(self, inside, merchant):
+        for action, act, blocked in [
+            ("block", "merchants.block", True),
+            ("unblock", "merchants.unblock", False),
+        ]:
+            inside.post(
+                "/operator/merchants/merchant/", {"action": action, "_selected_action": [merchant.pk]}
+            )
+            assert Merchant.objects.get().is_blocked is blocked
+            assert last_record().act == act
+
+    def test_say_so_when_they_are_not_blocked(self, inside, merchant):
+        records = AuditRecord.objects.count()
+        answer = inside.post(
+            "/operator/merchants/merchant/",
+            {"action": "unblock", "_selected_action": [merchant.pk]},
+            follow=True,
+        )
+        assert "This merchant is not blocked." in answer.content.decode()
+        assert AuditRecord.objects.count() == records
+
+    def test_are_never_deleted(self, inside, merchant):
+        answer = inside.post(f"/operator/merchants/merchant/{merchant.pk}/delete/", {"post": "yes"})
+        assert answer.status_code == 403
+        assert Merchant.objects.exists()
+
+
+class TestUsers:
+    def test_are_changed_with_an_audit_record_and_never_show_a_password(self, inside, owner):
+        path = f"/operator/merchants/user/{owner.pk}/change/"
+        assert owner.password not in inside.get(path).content.decode()
+        inside.post(path, {"is_operator": "", "is_active": ""})
+        assert not User.objects.get(pk=owner.pk).is_active
+        assert (last_record().act, last_record().subject) == ("operator.user.change", f"user:{owner.pk}")
+        assert owner.password not in last_record().before + last_record().after
+
+    def test_are_not_made_on_a_page(self, inside):
+        assert inside.get("/operator/merchants/user/add/").status_code == 403
+
+
+class TestMemberships:
+    def path(self, owner, verb="change"):
+        return f"/operator/merchants/membership/{Membership.objects.get(user=owner).pk}/{verb}/"
+
+    def test_are_made_by_the_verb(self, inside, merchant, operator):
+        person = accounts.create(email="ann@shop.test", now=NOW).user
+        fields = {"merchant": merchant.pk, "user": person.pk, "role": "owner"}
+        assert inside.post("/operator/merchants/membership/add/", fields).status_code == 302
+        joined = Membership.objects.get()
+        assert (joined.role, joined.is_settled(joined.joined_at)) == ("owner", False)
+        assert (last_record().act, last_record().actor) == ("team.add", operator.user)
+
+    def test_keep_the_last_owner_and_say_why(self, inside, owner):
+        records = AuditRecord.objects.count()
+        for answer in (
+            inside.post(self.path(owner), {"role": "view"}, follow=True),
+            inside.post(self.path(owner, "delete"), {"post": "yes"}, follow=True),
+        ):
+            assert "This is the merchant&#x27;s last Owner" in answer.content.decode()
+        assert Membership.objects.get(user=owner).role == "owner"
+        assert AuditRecord.objects.count() == records
+
+    def test_are_changed_and_ended_by_the_verbs(self, inside, merchant, owner):
+        second = accounts.create(email="second@shop.test", now=NOW).user
+        team.add(merchant=merchant, user=second, role=Role.OWNER, now=NOW)
+        inside.post(self.path(owner), {"role": "limits"})
+        assert (Membership.objects.get(user=owner).role, last_record().act) == ("limits", "team.change_role")
+        inside.post(self.path(owner, "delete"), {"post": "yes"})
+        assert (Membership.objects.filter(user=owner).exists(), last_record().act) == (False, "team.remove")
+
+
+class TestWhatIsReadOnly:
+    @pytest.fixture
+    def secret(self, merchant):
+        return factories.active_key(merchant)[1]
+
+    @pytest.mark.parametrize("model", ["apikey", "auditrecord", "keytraffic"])
+    def test_is_neither_added_nor_changed_nor_deleted(self, inside, secret, model):
+        row = {"apikey": ApiKey.objects.get().pk, "auditrecord": 1, "keytraffic": 1}[model]
+        path = f"/operator/merchants/{model}/"
+        assert inside.get(path).status_code == 200
+        assert inside.post(f"{path}add/").status_code == 403
+        assert inside.post(f"{path}{row}/delete/", {"post": "yes"}).status_code in {302, 403}
+        assert inside.post(f"{path}{row}/change/", {"act": "x", "state": "generated"}).status_code in {
+            302,
+            403,
+        }
+        assert ApiKey.objects.get().state == "active"
+        assert AuditRecord.objects.filter(act="x").count() == 0
+
+    def test_shows_keys_without_their_secret_in_any_form(self, inside, secret):
+        key = ApiKey.objects.get()
+        pages = [
+            f"/operator/merchants/apikey/{end}" for end in ("", f"{key.pk}/change/", f"{key.pk}/history/")
+        ]
+        shown = "".join(inside.get(page).content.decode() for page in pages)
+        assert key.public_key in shown
+        assert secret not in shown
+        assert key.secret_ciphertext not in shown
+
+    def test_shows_the_audit_with_its_hashes(self, inside, secret):
+        record = last_record()
+        shown = inside.get(f"/operator/merchants/auditrecord/{record.pk}/change/").content.decode()
+        assert bytes(record.hash).hex() in shown
+        assert record.act in shown
+
+    def test_is_served_under_a_policy_without_inline_scripts(self, inside):
+        answer = inside.get("/operator/")
+        assert "unsafe" not in answer["Content-Security-Policy"]
+        assert "<script>" not in answer.content.decode()
+        assert ' style="' not in answer.content.decode()
