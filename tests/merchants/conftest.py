@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django_otp.oath import totp
-from pytest_django.fixtures import SettingsWrapper
 
 from merchants import accounts, authentication, team, traffic
 from merchants.models import Merchant, TotpDevice, User
@@ -25,7 +25,7 @@ def _nothing_remembered() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _passwords_are_hashed_quickly(settings: SettingsWrapper) -> None:
+def _passwords_are_hashed_quickly(settings: Any) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
