@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 
 from merchants.models import Outcome
 
@@ -52,6 +52,7 @@ class _Counters:
         self.lock = threading.Lock()
         self.counts: Counter[_Key] = Counter()
         self.writer: threading.Thread | None = None
+        self.stop = threading.Event()
 
     def add(self, key: _Key, count: int = 1) -> None:
         with self.lock:
@@ -73,7 +74,9 @@ class _Counters:
         if self.writer is None and settings.ROLE == "web":
             with self.lock:
                 if self.writer is None:
-                    self.writer = threading.Thread(target=_write_for_ever, name="key-traffic", daemon=True)
+                    self.writer = threading.Thread(
+                        target=write_until, args=(self.stop,), name="key-traffic", daemon=True
+                    )
                     self.writer.start()
                     atexit.register(flush)
 
@@ -103,7 +106,7 @@ def flush() -> int:
         return 0
     try:
         _write(counts)
-    except DatabaseError as error:
+    except Error as error:
         _counters.give_back(counts)
         log.warning("key traffic not written yet: %s", error)
         return 0
@@ -117,8 +120,12 @@ def _write(counts: Counter[_Key]) -> None:
         cursor.execute(_INSERT, [*columns, [counts[row] for row in rows]])
 
 
-def _write_for_ever() -> None:
-    pause = threading.Event()
-    while not pause.wait(FLUSH_SECONDS):
+def write_until(stop: threading.Event) -> None:
+    """The writer's life: writes every ten seconds until `stop` is set, then once more."""
+    try:
+        while not stop.wait(FLUSH_SECONDS):
+            flush()
+            connection.close_if_unusable_or_obsolete()
         flush()
-        connection.close_if_unusable_or_obsolete()
+    finally:
+        connection.close()

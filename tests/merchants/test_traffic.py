@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -104,6 +105,40 @@ class TestCount:
     def test_starts_no_thread_outside_serving_processes(self):
         count()
         assert traffic._counters.writer is None
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTheWriter:
+    @pytest.fixture
+    def serving(self, settings, monkeypatch):
+        """A process that serves: its counters write by themselves, every few milliseconds."""
+        settings.ROLE = "web"
+        monkeypatch.setattr(traffic, "FLUSH_SECONDS", 0.02)
+        monkeypatch.setattr(traffic.atexit, "register", lambda function: None)
+        counters = traffic._Counters()
+        monkeypatch.setattr(traffic, "_counters", counters)
+        yield counters
+        counters.stop.set()
+        counters.writer.join(timeout=10)
+
+    def written(self):
+        return sum(KeyTraffic.objects.values_list("count", flat=True))
+
+    def test_begins_with_the_first_count_and_writes_without_being_asked(self, serving):
+        assert serving.writer is None
+        count(3)
+        deadline = time.monotonic() + 10
+        while self.written() < 3 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert self.written() == 3
+        assert serving.writer.daemon
+
+    def test_writes_what_is_left_when_it_ends(self, serving, monkeypatch):
+        monkeypatch.setattr(traffic, "FLUSH_SECONDS", 60)
+        count(2)
+        serving.stop.set()
+        serving.writer.join(timeout=10)
+        assert self.written() == 2
 
 
 class TestTheDatabase:
