@@ -119,10 +119,10 @@ class Installation:
 
     def _beat(self) -> Program:
         command = python(
-            *("-m", "celery", "-A", "config", "beat", "-l", "info"),
+            *("-m", "celery", "-A", "config", "beat", "-l", "warning"),
             *("-s", str(VAR / "beat-schedule"), "--pidfile="),
         )
-        return Program("beat", command, self.environment("beat"), lambda log: "beat: Starting" in log)
+        return Program("beat", command, self.environment("beat"))
 
     def _bare(self) -> dict[str, str]:
         """For what is no part of Bursar: not even the database."""

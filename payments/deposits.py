@@ -262,12 +262,18 @@ class _Round:
         Operation.objects.bulk_create(self.new)
         Operation.objects.bulk_update(self.changed, _CHANGING)
         Leg.objects.bulk_update(self.changed_legs, Leg.FOLLOWING)
-        replaced = [operation.pk for operation in self.told if operation not in self.new]
-        if replaced:
-            OperationFee.objects.filter(operation__in=replaced).delete()
-            Leg.objects.filter(operation__in=replaced, type=LegType.EXCHANGE).delete()
+        self._forget_what_no_longer_stands()
         Leg.objects.bulk_create(self.new_legs)
         OperationFee.objects.bulk_create(self.new_fees)
+
+    def _forget_what_no_longer_stands(self) -> None:
+        """A deposit that changed shows the fee and the conversion of its present state only."""
+        changed = [operation for operation in self.told if operation not in self.new]
+        if changed:
+            OperationFee.objects.filter(operation__in=changed).delete()
+        converted = [row for row in changed if row.kind == OperationKind.DEPOSIT_EXCHANGE]
+        if converted:
+            Leg.objects.filter(operation__in=converted, type=LegType.EXCHANGE).delete()
 
 
 _CHANGING = [

@@ -66,4 +66,4 @@ CREATE TRIGGER terms_are_append_only BEFORE UPDATE OR DELETE ON payments_terms
 CREATE TRIGGER route_is_append_only BEFORE UPDATE OR DELETE ON payments_route
   FOR EACH ROW EXECUTE FUNCTION ledger_is_append_only();
 REVOKE UPDATE, DELETE, TRUNCATE ON payments_terms, payments_route FROM bursar_app, bursar_sender;
-REVOKE DELETE, TRUNCATE ON payments_operation, payments_leg FROM bursar_app, bursar_sender;
+REVOKE DELETE, TRUNCATE ON payments_operation FROM bursar_app, bursar_sender;

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import requests
 
+from launcher.roles import as_role
 from merchants import signing
 from sandbox.control import Control
 
@@ -215,7 +216,7 @@ class Installation:
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         environment |= {
             "BURSAR_ROLE": role if role != "sandbox" else "manage",
-            "DATABASE_URL": self._url(),
+            "DATABASE_URL": self._url_of(role),
             "REDIS_URL": self._valkey,
             "BURSAR_SANDBOX_CONTROL_TOKEN": CONTROL_TOKEN,
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -231,6 +232,12 @@ class Installation:
             }
             environment["BURSAR_PROCESSORS"] = json.dumps({"sandbox": upstream})
         return environment
+
+    def _url_of(self, role: str) -> str:
+        """As in production, no role but the one that migrates owns anything."""
+        if role in {"manage", "sandbox"}:
+            return self._url()
+        return as_role(self._url(), "bursar_sender" if role == "sender" else "bursar_app")
 
     def _url(self) -> str:
         return urlunsplit(urlsplit(self._server)._replace(path=f"/{self._name}"))

@@ -20,7 +20,7 @@ def pay(installation: Installation, address: str, amount: str = "0.015") -> None
 
 
 def mine(installation: Installation) -> None:
-    installation.control.call("block", network="bitcoin", count=1)
+    installation.control.call("block", network="BTC", count=1)
 
 
 def the_operation(installation: Installation) -> int:
