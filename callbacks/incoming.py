@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from django.db import OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from callbacks.models import IncomingCallback, IncomingState
 from merchants.errors import Refusal
@@ -41,7 +41,12 @@ SUSPECT_FROM = 2
 MOST_RETRIES = 5
 _RETRIED = {"40001", "40P01"}
 """Serialization failure and deadlock: nobody's fault, gone at the next try."""
-DUE_SQL = "SELECT 1 FROM callbacks_incomingcallback WHERE state = 'received' AND next_attempt_at <= now()"
+_OUTAGES = {"", "080", "530", "531", "532", "533", "57P", "58P"}
+"""Beginnings of the codes for a lost connection, no room, a shutdown; no code: the client noticed first."""
+DUE_SQL = """
+    SELECT 1 FROM callbacks_incomingcallback
+     WHERE state = 'received' AND next_attempt_at <= statement_timestamp()
+"""
 _PRIVATE_HEADERS = {"authorization", "cookie"}
 
 
@@ -87,12 +92,16 @@ def receive(*, processor_code: str, request: RawRequest) -> bool:
 def process(*, now: datetime, limit: int = BATCH) -> int:
     """Applies up to `limit` due callbacks; returns how many it looked at, 0 when none was due."""
     claims = _claim(limit)
+    if not claims:
+        return 0
     processors = Processor.objects.in_bulk({claim.processor for claim in claims}, field_name="code")
     readable = [reading for claim in claims if (reading := _read(claim, processors))]
+    if not readable:
+        return len(claims)
     try:
         _again_when_nobodys_fault(lambda: _apply(readable, now))
     except Exception as error:  # noqa: BLE001 - whatever it is, the innocent rows are tried without it
-        _demand_connection(error)
+        _raise_outage(error)
         _apply_one_by_one(readable, now, error)
     return len(claims)
 
@@ -142,12 +151,12 @@ def _claimed(which: str, limit: int) -> list[_Claim]:
             f"""
             WITH due AS MATERIALIZED (
                 SELECT id FROM callbacks_incomingcallback
-                 WHERE state = 'received' AND next_attempt_at <= now() AND {which}
+                 WHERE state = 'received' AND next_attempt_at <= statement_timestamp() AND {which}
                  ORDER BY next_attempt_at, id
                  LIMIT %s FOR UPDATE SKIP LOCKED)
             UPDATE callbacks_incomingcallback c
                SET attempts = c.attempts + 1, unfinished = c.unfinished + 1,
-                   next_attempt_at = now() + %s * interval '1 second'
+                   next_attempt_at = statement_timestamp() + %s * interval '1 second'
               FROM due WHERE c.id = due.id
             RETURNING c.id, c.processor, c.raw, c.attempts, c.failures, c.unfinished
             """,  # noqa: S608 - `which` is one of two texts of this module
@@ -210,7 +219,7 @@ def _apply_alone(reading: _Reading, now: datetime) -> None:
     try:
         _again_when_nobodys_fault(lambda: _apply([reading], now))
     except Exception as error:  # noqa: BLE001 - the culprit is put off or quarantined with its reason
-        _demand_connection(error)
+        _raise_outage(error)
         _judge(reading.claim, error)
 
 
@@ -227,15 +236,22 @@ def _again_when_nobodys_fault(work: Callable[[], None]) -> None:
         try:
             work()
         except OperationalError as error:
-            if not retries_left or getattr(error.__cause__, "sqlstate", None) not in _RETRIED:
+            if not retries_left or _sqlstate(error) not in _RETRIED:
                 raise
         else:
             return
 
 
-def _demand_connection(error: Exception) -> None:
-    """Raises `error` on when the database went away: that is no row's fault, and nothing can be written."""
-    if connection.connection is None or connection.connection.closed:
+def _sqlstate(error: Exception) -> str:
+    """PostgreSQL's code for the error; empty when it did not come from the server."""
+    return getattr(error.__cause__, "sqlstate", None) or ""
+
+
+def _raise_outage(error: Exception) -> None:
+    """Raises `error` on when the database was not there: no row's fault, and the lease brings them back."""
+    if isinstance(error, InterfaceError):
+        raise error
+    if isinstance(error, OperationalError) and _sqlstate(error)[:3] in _OUTAGES:
         raise error
 
 
@@ -248,7 +264,7 @@ def _mark_applied(claims: Sequence[_Claim]) -> set[int]:
         cursor.execute(
             """
             UPDATE callbacks_incomingcallback c
-               SET state = 'applied', applied_at = now(), unfinished = 0, error = ''
+               SET state = 'applied', applied_at = statement_timestamp(), unfinished = 0, error = ''
               FROM unnest(%s::bigint[], %s::int[]) AS claim(id, attempts)
              WHERE c.id = claim.id AND c.attempts = claim.attempts AND c.state = 'received'
             RETURNING c.id
@@ -279,7 +295,7 @@ def _set_aside(claim: _Claim, state: IncomingState, reason: str, seconds: int) -
             """
             UPDATE callbacks_incomingcallback
                SET state = %s, error = %s, failures = failures + 1, unfinished = 0,
-                   next_attempt_at = now() + %s * interval '1 second'
+                   next_attempt_at = statement_timestamp() + %s * interval '1 second'
              WHERE id = %s AND attempts = %s AND state = 'received'
             """,
             [state, _storable(reason), seconds, claim.id, claim.attempts],

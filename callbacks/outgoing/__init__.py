@@ -80,7 +80,8 @@ def resend_since(
         cursor.execute(
             """
             UPDATE callbacks_outgoingcallback c
-               SET state = 'due', schedule_from = c.attempts, next_attempt_at = now(), endpoint_id = e.id
+               SET state = 'due', schedule_from = c.attempts, endpoint_id = e.id,
+                   next_attempt_at = statement_timestamp()
               FROM callbacks_endpoint e
              WHERE e.merchant_id = %s AND e.url <> '' AND c.merchant_id = e.merchant_id
                AND c.created_at >= %s AND c.created_at < COALESCE(%s, 'infinity')

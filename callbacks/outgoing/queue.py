@@ -26,11 +26,11 @@ PAUSE_SECONDS = 10
 
 # An endpoint `e` that may be served now and has something due.
 _READY = f"""
-    e.url <> '' AND (e.paused_until IS NULL OR e.paused_until <= now())
+    e.url <> '' AND (e.paused_until IS NULL OR e.paused_until <= statement_timestamp())
     AND EXISTS (
         SELECT 1 FROM callbacks_outgoingcallback c
          WHERE c.endpoint_id = e.id AND c.state = 'due' AND c.leased_until IS NULL
-           AND c.next_attempt_at <= now())
+           AND c.next_attempt_at <= statement_timestamp())
     AND (SELECT count(*) FROM callbacks_outgoingcallback l
           WHERE l.endpoint_id = e.id AND l.leased_until IS NOT NULL) < {AT_ONCE_PER_ENDPOINT}
 """  # noqa: S608 - a constant of this module
@@ -95,7 +95,7 @@ def due_sql(health: Health) -> str:
     return f"SELECT 1 FROM callbacks_endpoint e WHERE e.health = '{health}' AND {_READY}"  # noqa: S608
 
 
-LOST_SQL = "SELECT 1 FROM callbacks_outgoingcallback WHERE leased_until < now()"
+LOST_SQL = "SELECT 1 FROM callbacks_outgoingcallback WHERE leased_until < statement_timestamp()"
 
 
 @transaction.atomic
@@ -122,7 +122,7 @@ def claim(*, health: Health, limit: int) -> list[Parcel]:
                 SELECT c.id FROM unnest(%s::bigint[]) AS e(id) CROSS JOIN LATERAL (
                     SELECT c.id FROM callbacks_outgoingcallback c
                      WHERE c.endpoint_id = e.id AND c.state = 'due' AND c.leased_until IS NULL
-                       AND c.next_attempt_at <= now() AND {_ITS_TURN}
+                       AND c.next_attempt_at <= statement_timestamp() AND {_ITS_TURN}
                      ORDER BY c.next_attempt_at, c.id
                      LIMIT {AT_ONCE_PER_ENDPOINT} - (
                            SELECT count(*) FROM callbacks_outgoingcallback l
@@ -130,7 +130,7 @@ def claim(*, health: Health, limit: int) -> list[Parcel]:
                        FOR UPDATE SKIP LOCKED) c
                  LIMIT %s)
             UPDATE callbacks_outgoingcallback c
-               SET attempts = c.attempts + 1, leased_until = now() + %s * interval '1 second'
+               SET attempts = c.attempts + 1, leased_until = statement_timestamp() + %s * interval '1 second'
               FROM picked, callbacks_endpoint e WHERE c.id = picked.id AND e.id = c.endpoint_id
             RETURNING c.id, c.merchant_id, c.endpoint_id, c.attempts, c.attempts - c.schedule_from,
                       e.preset, e.health, e.url, c.body
@@ -152,7 +152,9 @@ def give_back(*, parcels: Sequence[Parcel]) -> None:
             [[parcel.id for parcel in parcels], [parcel.attempts for parcel in parcels]],
         )
     for endpoint_id in sorted({parcel.endpoint_id for parcel in parcels}):
-        _change_endpoint("paused_until = now() + %s * interval '1 second'", PAUSE_SECONDS, endpoint_id)
+        _change_endpoint(
+            "paused_until = statement_timestamp() + %s * interval '1 second'", PAUSE_SECONDS, endpoint_id
+        )
 
 
 def record(*, tries: Sequence[Try]) -> None:
@@ -229,7 +231,7 @@ def recover() -> int:
             SELECT c.id, c.merchant_id, c.endpoint_id, c.attempts, c.attempts - c.schedule_from,
                    e.preset, e.health, e.url, ''::bytea
               FROM callbacks_outgoingcallback c JOIN callbacks_endpoint e ON e.id = c.endpoint_id
-             WHERE c.leased_until < now() FOR UPDATE OF c SKIP LOCKED
+             WHERE c.leased_until < statement_timestamp() FOR UPDATE OF c SKIP LOCKED
             """
         )
         lost = [Try(Parcel(*row), error=_LOST) for row in cursor.fetchall()]

@@ -33,12 +33,6 @@ BODY = b'{"id":1}'
 HEADERS = {"X-Processing-Key": "key", "X-Processing-Signature": "ab" * 64, "Content-Type": "application/json"}
 
 
-@pytest.fixture(autouse=True)
-def _no_connection_outlives_its_test() -> Iterator[None]:
-    yield
-    connector.idle.close()
-
-
 def post(url: str, **options: Any) -> Answer:
     return connector.post(
         **{"url": url, "body": BODY, "headers": HEADERS, "private_targets": LOOPBACK} | options
