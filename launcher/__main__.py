@@ -59,6 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     reset.add_argument("--yes", action="store_true", help="do not ask")
     reset.set_defaults(run=_reset)
 
+    check = commands.add_parser("check", help="run what CI runs")
+    check.add_argument("--environment", action="store_true", help="only make the environment for it")
+    check.set_defaults(run=_check)
+
     for name, text, example in (
         ("test", "run the tests on throw-away services", "./bursar test tests/payments -k ledger"),
         ("manage", "Django's command line, against the running `up`", "./bursar manage check"),
@@ -137,6 +141,12 @@ def _test(arguments: list[str]) -> int:
             raise LauncherRefusal(str(error)) from None
         command = [sys.executable, "-m", "pytest", *arguments]
         return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def _check(options: argparse.Namespace) -> int:
+    if options.environment:
+        return 0
+    return subprocess.run(["bash", ".ci/run"], cwd=ROOT, check=False).returncode
 
 
 def _running() -> dict[str, str]:

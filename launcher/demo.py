@@ -69,7 +69,8 @@ class Player:
                     return body
             return None
 
-        return until(look, f"the shop to be told {status!r}")
+        told: dict[str, Any] = until(look, f"the shop to be told {status!r}")
+        return told
 
     def balance(self, currency: str) -> Decimal:
         rows = self.api("accounts/list", {})

@@ -41,9 +41,9 @@ class BadContent(Refusal):
 def parse_body(raw: bytes, content_type: str, *, longest: int = MAX_BODY_BYTES) -> dict[str, Any]:
     """The parameters of a request: a JSON object, or `{}` for `[]`, `null` and no bytes at all.
 
-    Values are str, bool, None, int, Decimal, list and dict. Refused as `BadContent`: more than `longest`, more
-    than 32 levels, another content type (not looked at without a body), anything but strict UTF-8 JSON,
-    a key twice, NUL or a lone surrogate in any text, NaN and infinities, absurdly long numbers.
+    Values are str, bool, None, int, Decimal, list and dict. Refused as `BadContent`: more than `longest`,
+    more than 32 levels, another content type (not looked at without a body), anything but strict UTF-8
+    JSON, a key twice, NUL or a lone surrogate in any text, NaN and infinities, absurdly long numbers.
     """
     if not raw:
         return {}

@@ -101,7 +101,7 @@ class Installation:
     def prepare(self) -> None:
         """The database, the sandbox and the demo merchant; no role runs yet."""
         with psycopg.connect(self._server, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {self._name}")  # type: ignore[arg-type]
+            connection.execute(f"CREATE DATABASE {self._name}")
         self.manage("migrate", "-v0")
         self.start("sandbox")
         out = self.directory / "demo.json"
@@ -115,7 +115,7 @@ class Installation:
             self.kill(role)
         self.receiver.stop()
         with psycopg.connect(self._server, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE IF EXISTS {self._name} WITH (FORCE)")  # type: ignore[arg-type]
+            connection.execute(f"DROP DATABASE IF EXISTS {self._name} WITH (FORCE)")
 
     def start(self, *roles: str) -> None:
         """Starts roles side by side and returns once those that serve HTTP answer."""
@@ -184,7 +184,7 @@ class Installation:
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         """What the database holds, for assertions about what no door shows."""
         with psycopg.connect(self._url()) as connection:
-            return connection.execute(statement).fetchall()  # type: ignore[arg-type]
+            return connection.execute(statement).fetchall()
 
     # --- processes ---
 
