@@ -8,7 +8,9 @@ from decimal import Decimal
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from merchants import audit
 from merchants.audit import BadRow
@@ -157,6 +159,32 @@ class TestVerify:
         tamper("UPDATE merchants_auditrecord SET act = 'other' WHERE number = 2")
         with pytest.raises(CommandError, match=r"Record 2: its content is not what was written\."):
             call_command("audit_verify")
+
+
+class TestTheChain:
+    @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(
+        facts=st.dictionaries(
+            st.text(), st.none() | st.booleans() | st.integers() | st.text() | st.decimals(allow_nan=False)
+        ),
+        number=st.integers(1, 3),
+        column=st.sampled_from(["act", "subject", "before", "after", "actor_label"]),
+        text=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40),
+    )
+    def test_shows_whatever_was_changed_in_whichever_record(self, facts, number, column, text):
+        with transaction.atomic():
+            for _ in range(3):
+                audit.record(act="test.act", before=facts, after=facts, now=NOW)
+            first = AuditRecord.objects.order_by("number").first().number
+            row = AuditRecord.objects.get(number=first + number - 1)
+            assert audit.verify() is None
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL session_replication_role = 'replica'")
+            AuditRecord.objects.filter(pk=row.pk).update(**{column: text})
+            changed = getattr(row, column) != text
+            wrong = BadRow(row.number, "its content is not what was written")
+            assert audit.verify() == (wrong if changed else None)
+            transaction.set_rollback(True)
 
 
 class TestTheDatabase:

@@ -76,6 +76,10 @@ class TestCreateOperator:
         assert operator.is_operator
         assert operator.check_password(told["one-time password"])
 
+    def test_prints_a_table_for_people(self, capsys):
+        lines = run(capsys, "create_operator", "op@bursar.test").splitlines()
+        assert [line[:18].strip() for line in lines] == ["operator", "one-time password", "TOTP secret"]
+
     def test_refuses_an_address_that_is_taken(self):
         accounts.create(email="op@bursar.test", now=NOW)
         with pytest.raises(CommandError, match="has an account already"):

@@ -6,12 +6,11 @@ from datetime import timedelta
 from ipaddress import ip_network
 
 import pytest
-from django.db import IntegrityError, transaction
 
 from merchants import keys, networks, secrets
-from merchants.models import AllowlistEntry, ApiKey, AuditRecord, KeyState
-from merchants.models.api_key import CACHE_SECONDS, LEGAL_MOVES, IllegalMove
-from tests import constraints, factories
+from merchants.models import AllowlistEntry, ApiKey, AuditRecord
+from merchants.models.api_key import CACHE_SECONDS
+from tests import factories
 from tests.factories import NOW
 
 LATER = NOW + timedelta(hours=1)
@@ -318,96 +317,3 @@ class TestSigningKeyFor:
     def test_is_the_newer_key_once_the_older_is_deactivated(self, merchant, active, rotated):
         keys.deactivate(merchant=merchant, key_id=active.key.pk, by=None, now=NOW)
         assert keys.signing_key_for(merchant).public_key == rotated.key.public_key
-
-
-class TestApiKey:
-    def test_moves_along_the_table_alone(self, generated):
-        assert LEGAL_MOVES[KeyState.DEACTIVATED] == frozenset()
-        generated.deactivate(now=NOW)
-        with pytest.raises(IllegalMove) as caught:
-            generated.activate(secret="s", now=NOW)
-        assert str(caught.value) == "A key that is deactivated cannot become active."
-        assert ApiKey.objects.get(pk=generated.pk).state == "deactivated"
-
-
-class TestTheDatabase:
-    @pytest.mark.parametrize(
-        ("change", "constraint"),
-        [
-            ("state = 'generated', activated_at = NULL", "api_key_"),
-            ("state = 'rubbish'", "api_key_state_moves_legally"),
-            ("public_key = 'other'", "api_key_keeps_its_identity"),
-            ("merchant_id = merchant_id + 1", "api_key_keeps_its_identity"),
-            ("activated_at = now()", "api_key_keeps_its_identity"),
-            ("secret_ciphertext = ''", "api_key_keeps_its_identity"),
-            ("deactivated_at = now()", "api_key_dates_follow_its_state"),
-            ("state = 'deactivated'", "api_key_dates_follow_its_state"),
-            ("retires_at = now()", "api_key_overlap_is_at_most_seven_days"),
-            ("rotated_at = now(), retires_at = now()", "api_key_overlap_is_at_most_seven_days"),
-            (
-                "rotated_at = now(), retires_at = now() + interval '7 days 1 second'",
-                "api_key_overlap_is_at_most_seven_days",
-            ),
-        ],
-    )
-    def test_refuses_an_illegal_change_of_an_active_key(self, active, change, constraint):
-        constraints.refused(constraint, f"UPDATE merchants_apikey SET {change} WHERE id = {active.key.pk}")
-
-    def test_refuses_to_wake_a_deactivated_key(self, merchant, active):
-        keys.deactivate(merchant=merchant, key_id=active.key.pk, by=None, now=NOW)
-        constraints.refused(
-            "api_key_",
-            f"UPDATE merchants_apikey SET state = 'active', deactivated_at = NULL WHERE id = {active.key.pk}",
-        )
-        constraints.refused(
-            "api_key_state_moves_legally",
-            f"UPDATE merchants_apikey SET state = 'active' WHERE id = {active.key.pk}",
-        )
-
-    def test_refuses_to_remove_a_key(self, generated):
-        constraints.refused(
-            "api_key_is_never_removed", f"DELETE FROM merchants_apikey WHERE id = {generated.pk}"
-        )
-
-    def test_refuses_to_forget_when_a_key_was_first_used(self, active):
-        ApiKey.objects.filter(pk=active.key.pk).update(first_used_at=NOW)
-        constraints.refused(
-            "api_key_keeps_its_identity",
-            f"UPDATE merchants_apikey SET first_used_at = NULL WHERE id = {active.key.pk}",
-        )
-
-    def insert(self, merchant, state="active", sealed="x", activated="now()", retiring="NULL, NULL"):
-        return f"""
-            INSERT INTO merchants_apikey (merchant_id, public_key, secret_ciphertext, state, generated_at,
-                                          activated_at, rotated_at, retires_at)
-            VALUES ({merchant.pk}, gen_random_uuid(), '{sealed}', '{state}', now(), {activated}, {retiring})
-        """
-
-    def test_refuses_two_active_keys_outside_a_rotation(self, merchant, active):
-        constraints.refused("api_key_one_active_per_merchant", self.insert(merchant))
-
-    def test_refuses_two_retiring_keys(self, merchant, rotated):
-        retiring = "now(), now() + interval '1 day'"
-        constraints.refused("api_key_one_retiring_per_merchant", self.insert(merchant, retiring=retiring))
-
-    def test_refuses_an_active_key_without_a_secret(self, merchant):
-        constraints.refused("api_key_has_a_secret_once_active", self.insert(merchant, sealed=""))
-
-    def test_refuses_a_secret_before_activation(self, merchant):
-        constraints.refused(
-            "api_key_has_a_secret_once_active", self.insert(merchant, state="generated", activated="NULL")
-        )
-
-    def test_refuses_an_active_key_without_its_date(self, merchant):
-        constraints.refused("api_key_dates_follow_its_state", self.insert(merchant, activated="NULL"))
-
-    def test_refuses_the_same_public_key_twice(self, generated, merchant):
-        with pytest.raises(IntegrityError, match="public_key"), transaction.atomic():
-            ApiKey.objects.create(merchant=merchant, public_key=generated.public_key, generated_at=NOW)
-
-    def test_refuses_the_same_entry_twice(self, generated):
-        constraints.refused(
-            "allowlist_entry_stands_once",
-            *[f"INSERT INTO merchants_allowlistentry (key_id, network) VALUES ({generated.pk}, '10.0.0.0/8')"]
-            * 2,
-        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.management import CommandError, call_command
 
-from merchants import sealing
+from merchants import accounts, keys, sealing
 from merchants.models import ApiKey, AuditRecord, TotpDevice
 from merchants.models.sealed import columns
 from merchants.secrets import CannotOpen
@@ -21,8 +21,6 @@ def secrets_of_two_tables(settings, merchant, owner):
     """A key and a device sealed by the old key, a generated key without secret."""
     settings.ENCRYPTION_KEYS = OLD
     _, secret = factories.active_key(merchant)
-    from merchants import accounts, keys
-
     keys.generate(merchant=merchant, by=None, now=NOW)
     TotpDevice.objects.all().delete()
     enrolment = accounts.enrol(user=owner, now=NOW)
@@ -53,6 +51,11 @@ class TestRotate:
         with pytest.raises(CannotOpen):
             sealing.rotate(now=NOW)
         assert list(ApiKey.objects.values_list("secret_ciphertext", flat=True)) == before
+
+    def test_is_a_command_that_names_what_to_do_then(self, settings, secrets_of_two_tables):
+        settings.ENCRYPTION_KEYS = NEW
+        with pytest.raises(CommandError, match="run secrets_check"):
+            call_command("secrets_rotate")
 
     def test_knows_every_sealed_column(self):
         assert {(model.__name__, column) for model, column in columns()} == {

@@ -75,7 +75,7 @@ class TestKeyRing:
             RING.decrypt(text, context=PLACE)
 
     @pytest.mark.parametrize(
-        "text", ["", "v1", "v1.", "v1.2026.", "v1.2026.AAAA", "v2.2026.AAAA", "v1..AAAA"]
+        "text", ["", "v1", "v1.", "v1.2026.", "v1.2026.AAAA", "v2.2026.AAAA", "v1..AAAA", "v1.2026.!!!!"]
     )
     def test_refuses_what_has_not_the_form(self, text):
         with pytest.raises(CannotOpen):
