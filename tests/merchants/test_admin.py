@@ -26,13 +26,7 @@ def operator():
 
 
 @pytest.fixture
-def client(operator, settings):
-    settings.MIDDLEWARE = [
-        "merchants.sessions.DoorSessionMiddleware"
-        if name == "django.contrib.sessions.middleware.SessionMiddleware"
-        else name
-        for name in settings.MIDDLEWARE
-    ]
+def client(operator):
     return Client()
 
 
