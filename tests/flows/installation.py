@@ -120,15 +120,15 @@ class Installation:
     def start(self, *roles: str) -> None:
         """Starts roles side by side and returns once those that serve HTTP answer."""
         for role in roles:
-            log = (self.directory / f"{role}.log").open("ab")
-            self._processes[role] = subprocess.Popen(
-                self._command(role),
-                cwd=ROOT,
-                env=self._environment(role),
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            with (self.directory / f"{role}.log").open("ab") as log:
+                self._processes[role] = subprocess.Popen(
+                    self._command(role),
+                    cwd=ROOT,
+                    env=self._environment(role),
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
         for role in roles:
             self._wait_for(role)
 
@@ -252,7 +252,7 @@ class Installation:
             assert self._processes[role].poll() is None, (self.directory / f"{role}.log").read_text()[-2000:]
             try:
                 return requests.get(f"http://127.0.0.1:{port}/{path}", timeout=2).status_code == 200
-            except requests.ConnectionError:
+            except requests.RequestException:
                 return False
 
         until(answers, seconds=SECONDS_TO_START, what=role)
