@@ -10,7 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("bursar")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["payments", "callbacks"])
+app.autodiscover_tasks(["merchants", "payments", "callbacks"])
 app.conf.beat_schedule = {
     "tick": {
         "task": "payments.tasks.tick",

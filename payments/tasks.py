@@ -8,6 +8,7 @@ from typing import Any
 from celery import shared_task
 from django.db import connection, transaction
 
+from merchants.tasks import END_OVERDUE_DUE_SQL
 from payments import addresses, doorbell, rates
 from payments.doorbell import Bell
 from payments.models import Processor
@@ -39,6 +40,14 @@ REFRESH_RATES = doorbell.register(
         """,
     )
 )
+END_OVERDUE_KEYS = doorbell.register(
+    Bell(
+        task="merchants.tasks.end_overdue_keys",
+        queue="work",
+        due_sql=END_OVERDUE_DUE_SQL,
+    )
+)
+"""Merchants cannot ring by itself: the bells hang here, above it."""
 
 
 @shared_task(name="payments.tasks.tick", expires=5, time_limit=20, soft_time_limit=15)

@@ -72,53 +72,51 @@ def in_force_for(pairs: Iterable[tuple[int, str]], *, now: datetime) -> dict[tup
 
 
 @transaction.atomic
-def offer(*, currency: str, now: datetime, **prices: Any) -> Terms:
-    """Sets what the installation asks of merchants who enable `currency` from now on.
+def agree(
+    *, merchant: Merchant | None, currency: str, now: datetime, enabled: bool = True, **prices: Any
+) -> Terms:
+    """Sets what `currency` costs a merchant from now on, or (without one) those who enable it from now on.
 
-    prices: columns of `Terms`; a minimum that is not named is the registry's. Raises `UnknownCurrency` or
-    `CurrencyNotSupported`.
+    prices: columns of `Terms`; a minimum that is not named is the registry's. An enabled currency gets its
+    accounts and addresses. Raises `UnknownCurrency`, `CurrencyNotSupported`.
     """
     known = currencies.get(currency)
-    if not known.can_be_enabled:
+    if enabled and not known.can_be_enabled:
         raise CurrencyNotSupported(currency=currency)
-    minimums = {
-        "deposit_minimum": known.minimum_deposit,
-        "withdrawal_minimum": known.minimum_withdrawal,
-    }
-    return Terms.objects.create(merchant=None, currency=currency, valid_from=now, **minimums | prices)
+    minimums = {"deposit_minimum": known.minimum_deposit, "withdrawal_minimum": known.minimum_withdrawal}
+    row = Terms.objects.create(
+        merchant=merchant, currency=currency, enabled=enabled, valid_from=now, **minimums | prices
+    )
+    if merchant is not None and enabled:
+        ledger.open_accounts(merchant_id=merchant.pk, currency=currency)
+        if known.is_crypto:
+            addresses.want(merchant=merchant, currency=currency, convert_to="")
+    return row
 
 
-@transaction.atomic
 def enable(*, merchant: Merchant, currency: str, now: datetime) -> Terms:
     """Enables a currency at the merchant's last terms, or at the installation's; opens its accounts.
 
     Raises `UnknownCurrency`, `CurrencyNotSupported` or `NoTerms`.
     """
-    known = currencies.get(currency)
-    if not known.can_be_enabled:
-        raise CurrencyNotSupported(currency=currency)
-    terms = _switch(merchant, currency, enabled=True, now=now)
-    ledger.open_accounts(merchant_id=merchant.pk, currency=currency)
-    if known.is_crypto:
-        addresses.want(merchant=merchant, currency=currency, convert_to="")
-    return terms
+    return _switch(merchant, currency, enabled=True, now=now)
 
 
-@transaction.atomic
 def disable(*, merchant: Merchant, currency: str, now: datetime) -> Terms:
     """Disables a currency: refused to programs and payers from now on; its account stays."""
     return _switch(merchant, currency, enabled=False, now=now)
 
 
 def _switch(merchant: Merchant, currency: str, *, enabled: bool, now: datetime) -> Terms:
+    known = currencies.get(currency)
+    if enabled and not known.can_be_enabled:
+        raise CurrencyNotSupported(currency=currency)
     rows = Terms.objects.effective(now).filter(currency=currency)
     last = rows.filter(merchant=merchant).first() or rows.filter(merchant=None).first()
     if last is None:
         raise NoTerms(currency=currency)
     carried = {name: getattr(last, name) for name in _CARRIED}
-    return Terms.objects.create(
-        merchant=merchant, currency=currency, enabled=enabled, valid_from=now, **carried
-    )
+    return agree(merchant=merchant, currency=currency, enabled=enabled, now=now, **carried)
 
 
 def _in_force(merchant_id: int | None, now: datetime) -> dict[str, Offer]:

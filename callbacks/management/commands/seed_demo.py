@@ -99,7 +99,8 @@ class _Demo:
         offered = set(Terms.objects.filter(merchant=None).values_list("currency", flat=True))
         for code, currency in CURRENCIES.items():
             if currency.can_be_enabled and code not in offered:
-                terms.offer(currency=code, now=self.now, **(PRICES if currency.is_crypto else {}))
+                prices = PRICES if currency.is_crypto else {}
+                terms.agree(merchant=None, currency=code, now=self.now, **prices)
 
     def _person(self, email: str, *, is_operator: bool = False) -> _Person:
         password = token_urlsafe(12)

@@ -1,0 +1,190 @@
+"""The operator admin over money: what may be added, what four eyes decide, and what is only looked at."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from merchants import accounts
+from merchants.models import AuditRecord
+from payments import deposits, ledger
+from payments.models import Adjustment, Operation, Terms
+from tests import factories
+from tests.factories import NOW, notice
+from tests.merchants.conftest import code_of
+
+pytestmark = pytest.mark.django_db
+
+LISTS = (
+    "processor",
+    "route",
+    "terms",
+    "adjustment",
+    "operation",
+    "unmatcheddeposit",
+    "address",
+    "addresspool",
+    "rate",
+    "account",
+    "entry",
+)
+READ_ONLY = ("operation", "unmatcheddeposit", "address", "addresspool", "rate", "account", "entry")
+
+
+def signed_in(email: str) -> Client:
+    """An operator who has shown a second factor."""
+    made = accounts.create(email=email, now=NOW, is_operator=True, password="a long enough one", step=1)
+    client = Client()
+    sign_in = {
+        "username": email,
+        "password": "a long enough one",
+        "code": code_of(made.enrolment.device),
+    }
+    answer = client.post(reverse("operator:login"), sign_in)
+    assert answer.status_code == 302, answer.content
+    client.operator = made.user
+    return client
+
+
+@pytest.fixture
+def inside():
+    return signed_in("one@bursar.test")
+
+
+@pytest.fixture
+def merchant():
+    factories.processor()
+    return factories.merchant()
+
+
+@pytest.fixture
+def deposit(merchant):
+    factories.terms("BTC", merchant=merchant)
+    address = factories.address(merchant)
+    deposits.record_many(processor=factories.processor(), notices=[notice(address)], now=NOW)
+    return Operation.objects.get()
+
+
+def listing(model: str) -> str:
+    return reverse(f"operator:payments_{model}_changelist")
+
+
+def adding(model: str) -> str:
+    return reverse(f"operator:payments_{model}_add")
+
+
+class TestEveryPage:
+    @pytest.mark.parametrize("model", LISTS)
+    def test_opens(self, inside, deposit, model):
+        assert inside.get(listing(model)).status_code == 200
+
+    @pytest.mark.parametrize("model", LISTS)
+    def test_is_closed_to_strangers(self, client, model):
+        answer = client.get(listing(model))
+        assert (answer.status_code, reverse("operator:login") in answer["Location"]) == (302, True)
+
+    def test_shows_a_deposit_with_its_legs_and_fees(self, inside, deposit):
+        page = inside.get(reverse("operator:payments_operation_change", args=[deposit.pk]))
+        assert deposit.legs.get().txid in page.content.decode()
+
+    def test_shows_an_entry_with_its_postings(self, inside, deposit):
+        from payments.models.entry import Entry
+
+        page = inside.get(reverse("operator:payments_entry_change", args=[Entry.objects.get().pk]))
+        assert "0.01488000" in page.content.decode()
+
+
+class TestWhatIsReadOnly:
+    @pytest.mark.parametrize("model", READ_ONLY)
+    def test_cannot_be_added(self, inside, model):
+        assert inside.get(adding(model)).status_code == 403
+
+    @pytest.mark.parametrize("model", [*READ_ONLY, "terms", "route", "adjustment"])
+    def test_cannot_be_deleted(self, inside, deposit, model):
+        path = reverse(f"operator:payments_{model}_delete", args=[1])
+        assert inside.post(path, {"post": "yes"}).status_code in {302, 403}
+        assert Operation.objects.count() == 1
+
+
+FORM = {
+    "currency": "BTC",
+    "enabled": "on",
+    "deposit_fee_percent": "0.01",
+    "deposit_minimum_fee": "0",
+    "deposit_minimum": "0.0001",
+    "deposit_exchange_fee_percent": "0",
+    "withdrawal_fee_percent": "0",
+    "withdrawal_minimum_fee": "0",
+    "withdrawal_minimum": "0",
+    "withdrawal_exchange_fee_percent": "0",
+    "exchange_fee_percent": "0",
+}
+
+
+class TestTerms:
+    def test_enable_a_currency_for_a_merchant(self, inside, merchant):
+        answer = inside.post(adding("terms"), FORM | {"merchant": str(merchant.pk)})
+        assert answer.status_code == 302, answer.content
+        assert Terms.objects.get(merchant=merchant).deposit_fee_percent == Decimal("0.01")
+        assert [row.currency for row in ledger.balances(merchant)] == ["BTC"]
+        assert AuditRecord.objects.order_by("-number").first().act == "operator.terms.add"
+
+    def test_refuse_a_percentage_that_is_no_fraction(self, inside, merchant):
+        answer = inside.post(adding("terms"), FORM | {"deposit_fee_percent": "2"})
+        assert answer.status_code == 200
+        assert not Terms.objects.exists()
+
+    def test_offer_no_currency_whose_addresses_cannot_be_checked(self, inside):
+        assert inside.post(adding("terms"), FORM | {"currency": "ADA"}).status_code == 200
+        assert not Terms.objects.exists()
+
+
+class TestAdjustment:
+    def ask(self, client, merchant, **changes):
+        form = {"merchant": str(merchant.pk), "currency": "EUR", "amount": "100", "reason": "Transfer 7"}
+        return client.post(adding("adjustment"), form | changes)
+
+    def act(self, client, action: str):
+        chosen = [str(pk) for pk in Adjustment.objects.values_list("pk", flat=True)]
+        form = {"action": action, "_selected_action": chosen}
+        return client.post(listing("adjustment"), form, follow=True)
+
+    def test_needs_a_second_operator(self, inside, merchant):
+        assert self.ask(inside, merchant).status_code == 302
+        answer = self.act(inside, "approve")
+        assert "another operator must" in answer.content.decode()
+        assert ledger.balances(merchant) == []
+
+    def test_is_booked_by_the_second(self, inside, merchant):
+        self.ask(inside, merchant)
+        self.act(signed_in("two@bursar.test"), "approve")
+        assert ledger.balances(merchant)[0].available == Decimal(100)
+
+    def test_is_declined_by_the_second(self, inside, merchant):
+        self.ask(inside, merchant)
+        self.act(signed_in("two@bursar.test"), "decline")
+        assert Adjustment.objects.get().status == "declined"
+        assert ledger.balances(merchant) == []
+
+    @pytest.mark.parametrize(
+        "wrong", [{"amount": "0"}, {"amount": "1e-9"}, {"reason": " "}, {"currency": "X"}]
+    )
+    def test_is_refused_at_its_form(self, inside, merchant, wrong):
+        assert self.ask(inside, merchant, **wrong).status_code == 200
+        assert not Adjustment.objects.exists()
+
+
+class TestReleasingWhatWasHeld:
+    def test_waits_until_the_merchant_is_unblocked(self, inside, merchant):
+        factories.terms("BTC", merchant=merchant)
+        merchant.block()
+        address = factories.address(merchant)
+        deposits.record_many(processor=factories.processor(), notices=[notice(address)], now=NOW)
+        form = {"action": "release_held", "_selected_action": [str(Operation.objects.get().pk)]}
+        assert "still blocked" in inside.post(listing("operation"), form, follow=True).content.decode()
+        merchant.unblock()
+        inside.post(listing("operation"), form)
+        assert ledger.balances(merchant)[0].available == Decimal("0.01488")
