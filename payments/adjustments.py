@@ -15,7 +15,6 @@ from merchants.errors import Refusal
 from merchants.models import Merchant, User
 from payments import currencies, ledger
 from payments.models import Adjustment, AdjustmentStatus
-from payments.models.account import AccountKind
 from payments.money import Money
 
 
@@ -85,7 +84,7 @@ def approve(*, adjustment_id: int, by: User, now: datetime) -> Adjustment:
             kind="adjustment",
             subject=adjustment.subject,
             occurred_at=now,
-            lines=[_to_merchant(adjustment, money), ledger.house(AccountKind.ADJUSTMENT, -money)],
+            lines=[_to_merchant(adjustment, money), ledger.house(ledger.AccountKind.ADJUSTMENT, -money)],
         )
     )
     return adjustment

@@ -34,7 +34,6 @@ from payments.models.account import Account
 from payments.models.entry import Entry, Posting
 from payments.money import Money
 
-
 if TYPE_CHECKING:
     _Form = forms.ModelForm[Any]
     _Tabular = admin.TabularInline[Any, Any]
@@ -104,7 +103,7 @@ class TermsForm(_Form):
 
     class Meta:
         model = Terms
-        exclude = ("valid_from",)  # noqa: DJ006 - all but the moment, which is now
+        exclude = ("valid_from",)
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -25,7 +25,6 @@ from payments.models import (
     Terms,
     TransactionType,
 )
-from payments.models.account import AccountKind
 from payments.money import Money
 from payments.processors.base import DepositNotice, DepositStatus
 
@@ -158,13 +157,13 @@ def booking(
     if verdict.credited_to == CreditedTo.DUST:
         return [
             *from_processor(verdict.received, verdict.credited, notice, processor_id=processor_id),
-            ledger.at_processor(processor_id, verdict.received, AccountKind.DUST),
+            ledger.at_processor(processor_id, verdict.received, ledger.AccountKind.DUST),
         ]
     to_merchant = ledger.held if verdict.credited_to == CreditedTo.HELD else ledger.credit
     return [
         *from_processor(verdict.received, verdict.credited, notice, processor_id=processor_id),
         to_merchant(merchant_id, verdict.net),
-        ledger.house(AccountKind.FEE_INCOME, verdict.fee),
+        ledger.house(ledger.AccountKind.FEE_INCOME, verdict.fee),
     ]
 
 
@@ -178,13 +177,13 @@ def from_processor(
     credited = received if credited is None else credited
     lines = [
         ledger.at_processor(processor_id, -credited),
-        ledger.at_processor(processor_id, credited - received, AccountKind.PROCESSOR_FEE),
+        ledger.at_processor(processor_id, credited - received, ledger.AccountKind.PROCESSOR_FEE),
     ]
     for fee in notice.fees:
         if fee.money.currency != received.currency and fee.money:
             lines += [
                 ledger.at_processor(processor_id, fee.money),
-                ledger.at_processor(processor_id, -fee.money, AccountKind.PROCESSOR_FEE),
+                ledger.at_processor(processor_id, -fee.money, ledger.AccountKind.PROCESSOR_FEE),
             ]
     return lines
 

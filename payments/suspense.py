@@ -13,7 +13,6 @@ from payments import deposit_rules, ledger
 from payments.deposit_rules import Contradiction
 from payments.ledger import NewEntry
 from payments.models import Processor, UnmatchedDeposit
-from payments.models.account import AccountKind
 from payments.money import Money
 from payments.processors.base import DepositNotice, DepositStatus
 
@@ -67,7 +66,7 @@ def _entries(
         received = notice.received or notice.sent
         lines = [
             *deposit_rules.from_processor(received, notice.credited, notice, processor_id=processor.pk),
-            ledger.house(AccountKind.SUSPENSE, received),
+            ledger.house(ledger.AccountKind.SUSPENSE, received),
         ]
         return [NewEntry(row.book(booked=True), "suspense", row.subject, now, lines)]
     if notice.status == DepositStatus.CANCELLED and row.is_booked:

@@ -25,9 +25,11 @@ from payments.ledger.lines import (
 )
 from payments.ledger.posting import open_accounts, post, post_many
 from payments.ledger.reading import Balance, BookedEntry, BookedLine, balances, entries_about, undo
+from payments.models.account import AccountKind
 
 __all__ = [
     "AccountKey",
+    "AccountKind",
     "Balance",
     "BookedEntry",
     "BookedLine",
