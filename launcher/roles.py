@@ -137,7 +137,8 @@ def as_role(url: str, role: str) -> str:
 
 
 def _is_ours(name: str) -> bool:
-    return name.startswith("BURSAR_") or name in {"DATABASE_URL", "REDIS_URL"}
+    """What the launcher decides for each role; where this installation keeps its data is for all to know."""
+    return (name.startswith("BURSAR_") and name != "BURSAR_VAR") or name in {"DATABASE_URL", "REDIS_URL"}
 
 
 def _gunicorn(bind: str, *, workers: int) -> list[str]:

@@ -85,6 +85,7 @@ class Address(models.Model):
     objects = AddressQuerySet.as_manager()
 
     class Meta:
+        verbose_name_plural = "addresses"
         constraints = [
             models.UniqueConstraint(
                 fields=["processor", "lookup", "tag"],

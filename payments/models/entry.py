@@ -28,6 +28,7 @@ class Entry(models.Model):
     booked_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        verbose_name_plural = "entries"
         indexes = [models.Index(fields=["subject", "id"], name="entry_subject")]
 
     def __str__(self) -> str:
