@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,8 +14,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from launcher.state import DEMO, ROOT, RUNNING, VAR, LauncherRefusal, alone, read
+from launcher.state import DEMO, ROOT, VAR, LauncherRefusal, alone, read, running
 
+OWNERS = {"migrate", "showmigrations", "makemigrations", "sqlmigrate", "dbshell"}
 RED, PLAIN = ("\033[31m", "\033[0m") if sys.stdout.isatty() else ("", "")
 
 
@@ -86,11 +89,9 @@ def _demo(options: argparse.Namespace) -> int:
 
     quiet = options.json
     with ExitStack() as stack:
-        if not RUNNING.exists():
+        if not running():
             stack.enter_context(up.Background())
-        player = demo.Player(
-            read(RUNNING), read(DEMO), lambda text: None if quiet else print(text, flush=True)
-        )
+        player = demo.Player(running(), read(DEMO), lambda text: None if quiet else print(text, flush=True))
         failed: demo.Mismatch | LauncherRefusal | None = None
         try:
             demo.play(player)
@@ -107,25 +108,35 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _reset(options: argparse.Namespace) -> int:
     with alone():
-        if not options.yes and input(f"This removes {VAR} and all its data. Type reset: ") != "reset":
+        if not options.yes and not _means_it():
             print("Nothing was removed.")
             return 1
         from launcher.services import Postgres, ServiceFailed
 
         try:
-            Postgres(VAR / "postgres").stop()
+            postgres = Postgres(VAR / "postgres")
+            postgres.end_what_is_left()
+            shutil.rmtree(postgres.data, ignore_errors=True)
         except ServiceFailed as error:
             print(f"bursar: {error}", file=sys.stderr)
-        shutil.rmtree(VAR)
+        shutil.rmtree(VAR, ignore_errors=True)
     print("Removed. `./bursar up` starts anew.")
     return 0
+
+
+def _means_it() -> bool:
+    try:
+        return input(f"This removes {VAR} and all its data. Type reset: ") == "reset"
+    except EOFError:
+        return False
 
 
 def _test(arguments: list[str]) -> int:
     from launcher.services import Postgres, ServiceFailed, Valkey
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is stopped on the way out
     with tempfile.TemporaryDirectory(prefix="bursar-test-") as name, ExitStack() as stack:
-        directory, environment = Path(name), dict(os.environ)
+        directory, environment = Path(name), _without_settings()
         try:
             if not environment.get("DATABASE_URL"):
                 postgres = Postgres(directory / "postgres", throw_away=True)
@@ -143,51 +154,60 @@ def _test(arguments: list[str]) -> int:
         return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
+def _without_settings() -> dict[str, str]:
+    """The caller's environment less Bursar's settings: tests run with the defaults."""
+    ours = ("BURSAR_ENV", "BURSAR_ROLE", "BURSAR_SECRET_KEY", "BURSAR_ENCRYPTION_KEYS", "BURSAR_PROCESSORS")
+    return {name: value for name, value in os.environ.items() if name not in ours}
+
+
 def _check(options: argparse.Namespace) -> int:
     if options.environment:
         return 0
     return subprocess.run(["bash", ".ci/run"], cwd=ROOT, check=False).returncode
 
 
-def _running() -> dict[str, str]:
+def _environment(*, as_owner: bool = False) -> dict[str, str]:
     """The environment of a command that works on the running installation."""
-    running = read(RUNNING)
-    if not running:
+    here = running()
+    if not here:
         if os.environ.get("DATABASE_URL"):
             return dict(os.environ)
         raise LauncherRefusal("nothing is running; start it with `./bursar up`, or set DATABASE_URL")
-    environment: dict[str, str] = running["environment"]
+    environment: dict[str, str] = here["owner_environment" if as_owner else "environment"]
     return environment
 
 
 def _manage(arguments: list[str]) -> int:
-    return _replaced_by(["manage.py", *arguments])
+    """Django's command line; what changes or shows the schema comes as the schema's owner."""
+    as_owner = bool(OWNERS & set(arguments[:1]))
+    return _run(["manage.py", *arguments], _environment(as_owner=as_owner))
 
 
 def _shell(arguments: list[str]) -> int:
-    return _replaced_by(["manage.py", "shell", *arguments])
+    return _run(["manage.py", "shell", *arguments], _environment())
 
 
 def _sandbox(arguments: list[str]) -> int:
-    environment = _running()
-    command = [sys.executable, "-m", "sandbox.control", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
-    if done == 0 and "wait" in arguments:
-        return _move_bursars_clock(arguments[arguments.index("wait") + 1 :], environment)
-    return done
+    """The sandbox's controls. Business time is one: what the sandbox waits, Bursar waits."""
+    environment = _environment()
+    failed = _run(["-m", "sandbox.control", *arguments], environment)
+    waited = _waited(arguments)
+    if failed or waited is None:
+        return failed
+    return _run(["manage.py", "shift_clock", str(waited)], environment)
 
 
-def _move_bursars_clock(arguments: list[str], environment: dict[str, str]) -> int:
-    """Business time is one: what the sandbox waits, Bursar waits."""
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-    text = arguments[0]
-    seconds = int(text[:-1]) * units[text[-1]] if text[-1] in units else int(text)
-    command = [sys.executable, "manage.py", "shift_clock", str(seconds)]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+def _waited(arguments: list[str]) -> int | None:
+    """The seconds of a `wait` that the sandbox has accepted; nothing for another command."""
+    words = [word for word in arguments if not word.startswith("-")]
+    if words[:1] != ["wait"] or len(words) < 2:
+        return None
+    number, unit = re.fullmatch(r"([0-9]+)([smhd]?)", words[1]).groups()  # type: ignore[union-attr]
+    return int(number) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}[unit]
 
 
-def _replaced_by(command: list[str]) -> int:
-    return subprocess.run([sys.executable, *command], cwd=ROOT, env=_running(), check=False).returncode
+def _run(command: list[str], environment: dict[str, str]) -> int:
+    return subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

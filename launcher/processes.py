@@ -7,8 +7,8 @@ supervisor that is killed takes them along, since each asked the kernel to be to
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,18 +18,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from launcher.services import die_with_parent
 from launcher.state import ROOT, LauncherRefusal
 
-_PR_SET_PDEATHSIG = 1
 PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)
 SETTLED_AFTER = 60.0
 GRACE_SECONDS = 12.0
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def die_with_the_launcher() -> None:
-    """In a child before it starts its program: SIGTERM when its parent is gone."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+LARGEST_LOG = 10_000_000
+_COMPLAINT = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b")
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,10 @@ class Child:
 
     def start(self) -> None:
         self.began = time.monotonic()
-        self._from = self.log.stat().st_size if self.log.exists() else 0
+        if self.log.exists() and self.log.stat().st_size > LARGEST_LOG:
+            self.log.replace(self.log.with_suffix(".log.1"))
+        self._from = self._looked_at = self.log.stat().st_size if self.log.exists() else 0
+        launcher = os.getpid()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.program.command,
@@ -63,7 +62,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=die_with_the_launcher,
+                preexec_fn=lambda: die_with_parent(signal.SIGTERM, launcher),
             )
 
     def written(self) -> str:
@@ -71,6 +70,15 @@ class Child:
         with self.log.open("rb") as log:
             log.seek(self._from)
             return log.read().decode(errors="replace")
+
+    def complaints(self) -> list[str]:
+        """The warnings and errors that it logged since the last look, whole lines only."""
+        with self.log.open("rb") as log:
+            log.seek(self._looked_at)
+            fresh = log.read()
+        whole, _, _ = fresh.rpartition(b"\n")
+        self._looked_at += len(whole) + 1 if whole else 0
+        return [line for line in whole.decode(errors="replace").splitlines() if _COMPLAINT.search(line)]
 
     def signal(self, number: int) -> None:
         """To the process and all that it started."""
@@ -108,6 +116,8 @@ class Supervisor:
         """Keeps everything running until `stop` is called."""
         while not self._stopping.wait(0.5):
             for child in self._children:
+                for line in child.complaints():
+                    self._say(f"{child.program.name}: {line}")
                 if child.process.poll() is not None:
                     self._revive(child)
 

@@ -7,6 +7,7 @@ binaries that `nobody` can read. Both services listen where only their owner rea
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import importlib.util
@@ -16,18 +17,20 @@ import secrets
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 _CLONE_NEWUSER = 0x10000000
+_PR_SET_PDEATHSIG = 1
+STARTS_WITHIN_SECONDS = 60.0
 ROLES = ("bursar_owner", "bursar_app", "bursar_sender")
 _SETTINGS = {
-    "listen_addresses": "''",
+    "listen_addresses": "",
     "max_connections": "120",
     "shared_buffers": "64MB",
     "timezone": "UTC",
@@ -70,6 +73,13 @@ def _become_somebody_else() -> None:
         Path(f"/proc/self/{name}").write_text(text)
 
 
+def die_with_parent(number: int, parent: int) -> None:
+    """In a child before it starts its program: `number` when its parent is gone, even by SIGKILL."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+    if os.getppid() != parent:  # it was gone already
+        os.kill(os.getpid(), number)
+
+
 def _namespaces_work() -> bool:
     try:
         return not subprocess.run(["true"], preexec_fn=_become_somebody_else, check=False).returncode
@@ -83,6 +93,7 @@ class Postgres:
 
     data: Path
     throw_away: bool = False
+    process: subprocess.Popen[bytes] | None = None
     _as: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -113,22 +124,69 @@ class Postgres:
         self._as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": [], "cwd": "/"}
 
     def start(self) -> None:
-        """Starts the server, making its data first; harmless when it runs."""
-        self.sockets.mkdir(mode=0o700, exist_ok=True)
+        """Starts the server, making its data first; what a killed launcher left behind is stopped before."""
+        self._own_sockets()
         if not (self.data / "PG_VERSION").exists():
             self.data.parent.mkdir(parents=True, exist_ok=True)
             self._run(
                 *("initdb", "-D", str(self.data), "-U", "bursar_super", "--auth=trust"),
                 *("--encoding=UTF8", "--locale=C.UTF-8", "-N"),
             )
-        if self._run("pg_ctl", "-D", str(self.data), "status", check=False).returncode == 0:
-            return
+        self.end_what_is_left()
         options = _SETTINGS | (_THROW_AWAY if self.throw_away else {})
-        given = " ".join(f"-c {name}={value}" for name, value in options.items())
-        self._run(
-            *("pg_ctl", "-w", "-t", "60", "-D", str(self.data), "-l", str(self.data / "server.log")),
-            *("-o", f"{given} -c unix_socket_directories={self.sockets}", "start"),
-        )
+        options |= {"unix_socket_directories": str(self.sockets)}
+        given = [f"--{name}={value}" for name, value in options.items()]
+        self.process = self._spawn([str(self._binaries / "postgres"), "-D", str(self.data), *given])
+        self._await()
+
+    def _own_sockets(self) -> None:
+        """The sockets' directory stands in a place that all may write to: it must be ours alone."""
+        with contextlib.suppress(FileExistsError):
+            self.sockets.mkdir(mode=0o700)
+        found = self.sockets.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != self._as.get("user", os.geteuid()):
+            raise ServiceFailed(f"{self.sockets} belongs to somebody else; remove it or set DATABASE_URL")
+        self.sockets.chmod(0o700)
+
+    def end_what_is_left(self) -> None:
+        """Stops a server that outlived its launcher; removes a pid file whose number is another's now."""
+        pid_file = self.data / "postmaster.pid"
+        if not pid_file.exists():
+            return
+        number = pid_file.read_text().split("\n", 1)[0].strip()
+        command = Path(f"/proc/{number}/cmdline")
+        if number.isdigit() and command.exists() and str(self.data).encode() in command.read_bytes():
+            self._run("pg_ctl", "-w", "-m", "fast", "-D", str(self.data), "stop")
+        else:
+            pid_file.unlink(missing_ok=True)
+
+    def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
+        """The server as a child that ends with its launcher."""
+        parent, change = os.getpid(), self._as.get("preexec_fn")
+
+        def before_exec() -> None:
+            if change:
+                change()
+            # Last: a change of credentials clears the wish. SIGINT is PostgreSQL's fast shutdown.
+            die_with_parent(signal.SIGINT, parent)
+
+        with (self.data / "server.log").open("ab") as log:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **self._as | {"preexec_fn": before_exec},
+            )
+
+    def _await(self) -> None:
+        end = time.monotonic() + STARTS_WITHIN_SECONDS
+        while self._run("pg_isready", "-q", "-h", str(self.sockets), check=False).returncode:
+            ended = self.process is None or self.process.poll() is not None
+            if ended or time.monotonic() > end:
+                raise ServiceFailed(f"PostgreSQL did not start; see {self.data / 'server.log'}")
+            time.sleep(0.05)
 
     def prepare(self, database: str = "bursar") -> None:
         """The database and the roles that may use it; harmless when they are there."""
@@ -146,22 +204,22 @@ class Postgres:
         return f"postgresql://{user}@/{database}?host={self.sockets}"
 
     def ask(self, statement: str, database: str = "postgres") -> str:
-        command = (
-            "psql",
-            "-X",
-            "-h",
-            str(self.sockets),
-            "-U",
-            "bursar_super",
-            "-d",
-            database,
-            "-Atc",
-            statement,
-        )
-        return self._run(*command).stdout.strip()
+        as_super = ("-X", "-h", str(self.sockets), "-U", "bursar_super", "-d", database)
+        return self._run("psql", *as_super, "-Atc", statement).stdout.strip()
 
     def stop(self) -> None:
-        self._run("pg_ctl", "-w", "-m", "fast", "-D", str(self.data), "stop", check=False)
+        """Ends the server without waiting for its clients; harmless when it does not run."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.send_signal(signal.SIGQUIT)
+                self.process.wait()
+        with contextlib.suppress(OSError):
+            self.sockets.rmdir()
+        if self.throw_away and "user" in self._as:
+            shutil.rmtree(self.data.parent, ignore_errors=True)
 
     def _run(self, program: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
@@ -185,7 +243,6 @@ class Valkey:
     """A Valkey server on a loopback port of its own, behind a password. Nothing in it needs to last."""
 
     directory: Path
-    before_exec: Callable[[], None] | None = None
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> str:
@@ -198,6 +255,7 @@ class Valkey:
             f"port {port}\nbind 127.0.0.1\nrequirepass {password}\ndir {self.directory}\n"
             'save ""\nappendonly no\nmaxmemory 64mb\nmaxmemory-policy noeviction\n'
         )
+        parent = os.getpid()
         with (self.directory / "valkey.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [str(_valkey_binary()), "-"],
@@ -205,7 +263,7 @@ class Valkey:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=self.before_exec,
+                preexec_fn=lambda: die_with_parent(signal.SIGTERM, parent),
             )
         assert self.process.stdin is not None  # noqa: S101 - it was asked for
         self.process.stdin.write(settings.encode())
@@ -230,3 +288,4 @@ class Valkey:
                 self.process.wait(5)
             except subprocess.TimeoutExpired:
                 self.process.kill()
+                self.process.wait()

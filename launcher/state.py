@@ -100,8 +100,21 @@ def alone() -> Iterator[None]:
         try:
             fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LauncherRefusal("`./bursar up` runs already") from None
+            raise LauncherRefusal(f"`./bursar up` runs already on {VAR}") from None
+        RUNNING.unlink(missing_ok=True)  # left by one that was killed
         try:
             yield
         finally:
             RUNNING.unlink(missing_ok=True)
+
+
+def running() -> dict[str, Any]:
+    """What the running `up` wrote of itself; nothing when none runs or it is not ready yet."""
+    if not RUNNING.exists():
+        return {}
+    with (VAR / "up.lock").open("a") as turn:
+        try:
+            fcntl.flock(turn, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return read(RUNNING)
+    return {}

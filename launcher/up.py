@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import os
@@ -10,16 +11,17 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 from launcher import demo
-from launcher.processes import Supervisor, die_with_the_launcher, python
+from launcher.processes import Supervisor, python
 from launcher.roles import Installation, as_role
-from launcher.services import Postgres, ServiceFailed, Valkey
+from launcher.services import Postgres, ServiceFailed, Valkey, die_with_parent
 from launcher.state import (
     DEMO,
     MIGRATED,
@@ -32,6 +34,7 @@ from launcher.state import (
     installation_secrets,
     migrations_stamp,
     read,
+    running,
     write_private,
 )
 
@@ -40,8 +43,8 @@ FUNDING = (("BTC", "2.1", 2), ("ETH", "20.5", 12))
 BANK_TRANSFERS = (("EUR", "10000"), ("USD", "10000"))
 
 
-def say(text: str) -> None:
-    print(f"[bursar] {text}", flush=True)
+def say(text: str, to: TextIO | None = None) -> None:
+    print(f"[bursar] {text}", flush=True, file=to)
 
 
 def demand_free(host: str, ports: Ports) -> None:
@@ -63,7 +66,7 @@ def services() -> Iterator[tuple[Callable[[str], str], str]]:
     """(the database's URL for a user, Valkey's URL); only what the environment does not name is started."""
     given, valkey_url = os.environ.get("DATABASE_URL"), os.environ.get("REDIS_URL")
     postgres = None if given else Postgres(VAR / "postgres")
-    valkey = None if valkey_url else Valkey(VAR / "valkey", before_exec=die_with_the_launcher)
+    valkey = None if valkey_url else Valkey(VAR / "valkey")
     try:
         if valkey:
             valkey_url = valkey.start()
@@ -167,14 +170,14 @@ def _announce(installation: Installation) -> dict[str, Any]:
         "operator_url": f"{installation.public_url}/operator/",
         "shop_url": installation.shop_url,
     }
-    running = urls | {
+    here = urls | {
         "pid": os.getpid(),
         "control_url": installation.control_url,
         "control_token": installation.secrets["control_token"],
         "environment": installation.environment("manage"),
-        "owner_database_url": installation.database("bursar_owner"),
+        "owner_environment": installation.environment("manage", "bursar_owner"),
     }
-    write_private(RUNNING, running)
+    write_private(RUNNING, here)
     facts = urls | {name: value for name, value in read(DEMO).items() if name not in urls}
     write_private(DEMO, facts)
     return facts
@@ -184,7 +187,7 @@ def _fund(facts: dict[str, Any]) -> None:
     """The demo's balances, once: coins by real deposits, fiat at the sandbox to match the top-ups."""
     if facts.get("funded"):
         return
-    player = demo.Player(read(RUNNING), facts, say)
+    player = demo.Player(running(), facts, say)
     try:
         for currency, amount in BANK_TRANSFERS:
             player.simulate("fund", currency=currency, amount=amount)
@@ -226,22 +229,25 @@ class Background:
     """An `up` of our own for a command that found none running."""
 
     def __enter__(self) -> None:
-        say("nothing is running; starting an installation of our own")
+        port = free_base()
+        say(f"nothing is running; starting an installation of our own at port {port}", to=sys.stderr)
+        parent, self._last = os.getpid(), "no reason given"
         self._process = subprocess.Popen(
-            python("-m", "launcher", "up"),
+            python("-m", "launcher", "up", "--port", str(port)),
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
+            preexec_fn=lambda: die_with_parent(signal.SIGTERM, parent),
         )
         threading.Thread(target=self._listen, daemon=True).start()
         end = time.monotonic() + 120
-        while not read(DEMO).get("funded") or not RUNNING.exists():
+        while not (running() and read(DEMO).get("funded")):
             if self._process.poll() is not None or time.monotonic() > end:
+                self.__exit__()
                 raise LauncherRefusal(f"it did not start: {self._last}")
             time.sleep(0.1)
-
-    _last = ""
 
     def _listen(self) -> None:
         for line in self._process.stdout or ():
@@ -249,4 +255,13 @@ class Background:
 
     def __exit__(self, *_: object) -> None:
         self._process.send_signal(signal.SIGTERM)
-        self._process.wait(30)
+        self._process.wait(60)
+
+
+def free_base() -> int:
+    """A port whose neighbours that we use are free as well."""
+    for base in range(8000, 20_000, 100):
+        with contextlib.suppress(LauncherRefusal):
+            demand_free("127.0.0.1", Ports(base))
+            return base
+    raise LauncherRefusal("no ports are free")
