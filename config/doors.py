@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -40,3 +42,28 @@ def failed(request: HttpRequest) -> HttpResponse:
 
 def _is_program(request: HttpRequest) -> bool:
     return request.path.startswith(("/api/", "/callbacks/"))
+
+
+_DOORS = (("/api/", "api"), ("/operator/", "operator"), ("/invoice/", "checkout"), ("/terminal/", "checkout"))
+
+
+class OneHostForEachDoor:
+    """Answers 404 to a door on a host that is not its own, where the settings give it one.
+
+    Health is asked by address, and static files serve every door.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        host = settings.DOOR_HOSTS.get(_door_of(request.path), "")
+        if host and request.get_host().partition(":")[0] != host:
+            return not_found(request, Exception())
+        return self._get_response(request)
+
+
+def _door_of(path: str) -> str:
+    if path == "/healthz" or path.startswith(("/callbacks/", settings.STATIC_URL)):
+        return ""
+    return next((door for prefix, door in _DOORS if path.startswith(prefix)), "backoffice")
