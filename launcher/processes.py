@@ -25,7 +25,7 @@ PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)
 SETTLED_AFTER = 60.0
 GRACE_SECONDS = 12.0
 LARGEST_LOG = 10_000_000
-_COMPLAINT = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b")
+_COMPLAINT = re.compile(r"(?<!%)\b(WARNING|ERROR|CRITICAL)\b")
 
 
 @dataclass(frozen=True)

@@ -49,8 +49,7 @@ class Installation:
 
     def environment(self, role: str, user: str = "bursar_app") -> dict[str, str]:
         """What a process of `role` gets to know."""
-        known = {name: value for name, value in os.environ.items() if not _is_ours(name)}
-        known |= {
+        known = self._bare() | {
             "BURSAR_ROLE": role,
             "BURSAR_ENV": "sandbox",
             "BURSAR_SECRET_KEY": self.secrets["secret_key"],
@@ -136,9 +135,13 @@ def as_role(url: str, role: str) -> str:
     return urlunsplit(parts._replace(query=f"{parts.query}&{option}" if parts.query else option))
 
 
+_DECIDED = {"DATABASE_URL", "REDIS_URL", "PYTHONDONTWRITEBYTECODE"}
+"""Uncached bytecode would be compiled by each of a dozen processes, at every start."""
+
+
 def _is_ours(name: str) -> bool:
     """What the launcher decides for each role; where this installation keeps its data is for all to know."""
-    return (name.startswith("BURSAR_") and name != "BURSAR_VAR") or name in {"DATABASE_URL", "REDIS_URL"}
+    return (name.startswith("BURSAR_") and name != "BURSAR_VAR") or name in _DECIDED
 
 
 def _gunicorn(bind: str, *, workers: int) -> list[str]:
