@@ -62,7 +62,7 @@ def take(*, merchant: Merchant, order: Order, now: datetime, call_for_more: Call
     known = find(merchant=merchant, order=order)
     if known is not None:
         return known
-    pool = _pool(merchant, order.currency, order.convert_to)
+    pool = _pool(merchant, order.currency, order.convert_to, now)
     taken = _claim(merchant, pool, order, now)
     if taken is None:
         _grow(pool)
@@ -85,9 +85,9 @@ def find(*, merchant: Merchant, order: Order) -> Address | None:
     )
 
 
-def want(*, merchant: Merchant, currency: str, convert_to: str) -> None:
+def want(*, merchant: Merchant, currency: str, convert_to: str, now: datetime) -> None:
     """Has the pool for this merchant's currency and conversion filled from now on."""
-    _pool(merchant, currency, convert_to)
+    _pool(merchant, currency, convert_to, now)
 
 
 def fill(*, processor: Processor, outbound: Outbound) -> int:
@@ -106,8 +106,10 @@ def fill(*, processor: Processor, outbound: Outbound) -> int:
     return len(wanted)
 
 
-def _pool(merchant: Merchant, currency: str, convert_to: str) -> AddressPool:
-    processor = Route.objects.choose(merchant=merchant, currency=currency, operation=RouteOperation.DEPOSIT)
+def _pool(merchant: Merchant, currency: str, convert_to: str, now: datetime) -> AddressPool:
+    processor = Route.objects.choose(
+        merchant=merchant, currency=currency, operation=RouteOperation.DEPOSIT, now=now
+    )
     if processor is None:
         raise NoRoute
     pool, _ = AddressPool.objects.get_or_create(processor=processor, currency=currency, convert_to=convert_to)
@@ -130,7 +132,9 @@ RETURNING id
 """
 
 
-def _claim(merchant: Merchant, pool: AddressPool, order: Order, now: datetime) -> Address | None:
+def _claim(
+    merchant: Merchant, pool: AddressPool, order: Order, now: datetime, tries: int = 5
+) -> Address | None:
     """Takes a free address in one statement; None when the pool has none. Two callers get one address."""
     encoder = Address._meta.get_field("sender")
     sender = encoder.get_db_prep_value(order.sender, connection) if order.sender is not None else None
@@ -141,6 +145,8 @@ def _claim(merchant: Merchant, pool: AddressPool, order: Order, now: datetime) -
             row = cursor.fetchone()
     except IntegrityError:
         known = find(merchant=merchant, order=order)
+        if known is None and tries > 1:  # the numbers have come round to one that is in use
+            return _claim(merchant, pool, order, now, tries=tries - 1)
         if known is None:
             raise
         return known

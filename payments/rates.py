@@ -17,6 +17,7 @@ from payments.models.route import RouteOperation
 from payments.money import CONTEXT
 from payments.processors.base import Outbound, Pair, Quote
 
+KEPT_FOR = timedelta(days=7)
 STALE_AFTER = timedelta(seconds=60)
 """A price that the processor has not repeated for this long is refused."""
 
@@ -60,27 +61,27 @@ def keep(*, processor: Processor, quotes: Sequence[Quote]) -> None:
     Rate.objects.bulk_create(_row(processor, quote) for quote in changed.values())
 
 
-def current(*, merchant: Merchant) -> Mapping[Pair, Rate]:
+def current(*, merchant: Merchant, now: datetime) -> Mapping[Pair, Rate]:
     """The fresh prices of the merchant's processor, by pair; none while it is silent."""
-    processor = _source(merchant)
+    processor = _source(merchant, now)
     fresh = Rate.objects.filter(processor=processor, is_current=True, seen_at__gte=Now() - STALE_AFTER)
     return {Pair(rate.source, rate.target): rate for rate in fresh}
 
 
-def converts(*, merchant: Merchant, source: str, target: str) -> bool:
+def converts(*, merchant: Merchant, source: str, target: str, now: datetime) -> bool:
     """True when the merchant's processor offers the pair, fresh or not: an address may be bound to it."""
     return Rate.objects.filter(
-        processor=_source(merchant), source=source, target=target, is_current=True
+        processor=_source(merchant, now), source=source, target=target, is_current=True
     ).exists()
 
 
-def _source(merchant: Merchant) -> Processor | None:
-    return Route.objects.choose(merchant=merchant, currency="", operation=RouteOperation.EXCHANGE)
+def _source(merchant: Merchant, now: datetime) -> Processor | None:
+    return Route.objects.choose(merchant=merchant, currency="", operation=RouteOperation.EXCHANGE, now=now)
 
 
-def prune(*, now: datetime, older_than: timedelta = timedelta(days=7)) -> int:
-    """Removes old prices that no operation refers to; returns how many."""
-    old = Rate.objects.filter(is_current=False, seen_at__lt=now - older_than, operation__isnull=True)
+def prune() -> int:
+    """Removes prices older than a week that no operation refers to; returns how many."""
+    old = Rate.objects.filter(is_current=False, seen_at__lt=Now() - KEPT_FOR, operation__isnull=True)
     return old.delete()[0]
 
 

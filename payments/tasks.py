@@ -40,6 +40,17 @@ REFRESH_RATES = doorbell.register(
         """,
     )
 )
+PRUNE_RATES = doorbell.register(
+    Bell(
+        task="payments.tasks.prune_rates",
+        queue="work",
+        due_sql="""
+            SELECT 1 FROM payments_rate r
+             WHERE NOT is_current AND seen_at < now() - interval '7 days 1 hour'
+               AND NOT EXISTS (SELECT 1 FROM payments_operation o WHERE o.rate_id = r.id)
+        """,
+    )
+)
 END_OVERDUE_KEYS = doorbell.register(
     Bell(
         task="merchants.tasks.end_overdue_keys",
@@ -66,6 +77,12 @@ def fill_pools(**_ignored: Any) -> None:
 def refresh_rates(**_ignored: Any) -> None:
     """Reads every active processor's prices."""
     refresh_once()
+
+
+@shared_task(name=PRUNE_RATES.task, time_limit=120, soft_time_limit=100)
+def prune_rates(**_ignored: Any) -> None:
+    """Forgets prices that nothing refers to any more; once an hour at the most."""
+    rates.prune()
 
 
 def fill_once() -> int:

@@ -90,7 +90,7 @@ def agree(
     if merchant is not None and enabled:
         ledger.open_accounts(merchant_id=merchant.pk, currency=currency)
         if known.is_crypto:
-            addresses.want(merchant=merchant, currency=currency, convert_to="")
+            addresses.want(merchant=merchant, currency=currency, convert_to="", now=now)
     return row
 
 

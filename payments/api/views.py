@@ -108,7 +108,7 @@ class CurrenciesPairs(SignedView):
     def post(self, request: Request) -> Response:
         wanted = params.PairsParams.read({**request.query_params.dict(), **self.body()})
         pair = Pair(wanted.get("currency_from", ""), wanted.get("currency_to", ""))
-        current = rates.current(merchant=self.merchant)
+        current = rates.current(merchant=self.merchant, now=self.now)
         return Response({"data": shapes.pairs(current, self.offers, pair)})
 
 
@@ -132,7 +132,7 @@ class AddressesTake(SignedView):
 
     def _converts(self, source: object, target: str) -> bool:
         return isinstance(source, str) and rates.converts(
-            merchant=self.merchant, source=source, target=target
+            merchant=self.merchant, source=source, target=target, now=self.now
         )
 
 

@@ -37,5 +37,9 @@ class Rate(models.Model):
             ),
         ]
 
+        indexes = [
+            models.Index(fields=["seen_at"], name="rate_past", condition=models.Q(is_current=False)),
+        ]
+
     def __str__(self) -> str:
         return f"{self.source}/{self.target} {self.price}"

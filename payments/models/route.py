@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
-from django.db.models.functions import Now
 
 from merchants.models import Merchant
 from payments.models.columns import CurrencyField
@@ -34,12 +35,14 @@ class RouteOperation(models.TextChoices):
 
 
 class RouteQuerySet(models.QuerySet["Route"]):
-    def choose(self, *, merchant: Merchant, currency: str, operation: RouteOperation) -> Processor | None:
+    def choose(
+        self, *, merchant: Merchant, currency: str, operation: RouteOperation, now: datetime
+    ) -> Processor | None:
         """Who carries it: by a merchant's own route first, then the currency's, then the newest."""
         best = (
             self.filter(models.Q(merchant=None) | models.Q(merchant=merchant), operation=operation)
             .filter(models.Q(currency="") | models.Q(currency=currency), processor__is_active=True)
-            .filter(valid_from__lte=Now())
+            .filter(valid_from__lte=now)
             .order_by(models.F("merchant").asc(nulls_last=True), "-currency", "-valid_from", "-id")
             .select_related("processor")
             .first()

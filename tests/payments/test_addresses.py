@@ -50,14 +50,14 @@ def take(merchant, foreign_id: str = "u-1", currency: str = "BTC", **options) ->
 
 class TestFill:
     def test_fills_what_is_wanted_and_no_more(self, merchant, processor, upstream):
-        addresses.want(merchant=merchant, currency="BTC", convert_to="")
+        addresses.want(merchant=merchant, currency="BTC", convert_to="", now=NOW)
         fill(processor, upstream)
         assert Address.objects.free().count() == 10
         assert len(set(upstream.asked)) == 10
         assert addresses.fill(processor=processor, outbound=upstream) == 0
 
     def test_asks_under_the_address_own_reference(self, merchant, processor, upstream):
-        addresses.want(merchant=merchant, currency="BTC", convert_to="EUR")
+        addresses.want(merchant=merchant, currency="BTC", convert_to="EUR", now=NOW)
         fill(processor, upstream)
         row = Address.objects.free().first()
         assert (row.reference, row.external_id) == (f"pool-{row.pk}", f"up-pool-{row.pk}")
@@ -65,14 +65,14 @@ class TestFill:
         assert row.address == f"2NBTCpool-{row.pk}"
 
     def test_replaces_what_was_taken(self, merchant, processor, upstream):
-        addresses.want(merchant=merchant, currency="BTC", convert_to="")
+        addresses.want(merchant=merchant, currency="BTC", convert_to="", now=NOW)
         fill(processor, upstream)
         take(merchant)
         fill(processor, upstream)
         assert Address.objects.free().count() == 10
 
     def test_asks_again_for_one_whose_answer_was_lost(self, merchant, processor, upstream):
-        addresses.want(merchant=merchant, currency="BTC", convert_to="")
+        addresses.want(merchant=merchant, currency="BTC", convert_to="", now=NOW)
         upstream.silent = True
         with pytest.raises(Unreachable):
             addresses.fill(processor=processor, outbound=upstream)
@@ -83,13 +83,13 @@ class TestFill:
 
     def test_serves_every_pool_before_it_completes_one(self, merchant, processor, upstream):
         for currency in ("BTC", "ETH", "LTC"):
-            addresses.want(merchant=merchant, currency=currency, convert_to="")
+            addresses.want(merchant=merchant, currency=currency, convert_to="", now=NOW)
         addresses.fill(processor=processor, outbound=upstream)
         first = Address.objects.filter(address__isnull=False)
         assert sorted(set(first.values_list("currency", flat=True))) == ["BTC", "ETH", "LTC"]
 
     def test_refuses_an_answer_to_another_question(self, merchant, processor, upstream, monkeypatch):
-        addresses.want(merchant=merchant, currency="BTC", convert_to="")
+        addresses.want(merchant=merchant, currency="BTC", convert_to="", now=NOW)
         wrong = Issued("pool-0", "BTC", None, "2Nx", None, "up-0")
         monkeypatch.setattr(upstream, "issue", lambda **_: [wrong])
         with pytest.raises(addresses.ProcessorError, match="asked for pool-"):
@@ -100,7 +100,7 @@ class TestFill:
 class TestTake:
     @pytest.fixture(autouse=True)
     def _filled(self, merchant, processor, upstream):
-        addresses.want(merchant=merchant, currency="BTC", convert_to="")
+        addresses.want(merchant=merchant, currency="BTC", convert_to="", now=NOW)
         fill(processor, upstream)
 
     def test_is_the_merchants_from_then_on(self, merchant):
@@ -147,7 +147,7 @@ class TestTake:
 class TestParallelTake:
     def test_gives_one_customer_one_address(self, upstream):
         processor, merchant = factories.processor(), factories.merchant()
-        addresses.want(merchant=merchant, currency="BTC", convert_to="")
+        addresses.want(merchant=merchant, currency="BTC", convert_to="", now=NOW)
         fill(processor, upstream)
         taken: list[int] = []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -13,6 +12,7 @@ from payments.models import Rate
 from payments.processors.base import Pair, Quote, Unreachable
 from tests import factories
 from tests.constraints import refused
+from tests.factories import NOW
 from tests.fakes import FakeOutbound
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +55,7 @@ class TestKeep:
 class TestCurrent:
     def test_gives_the_fresh_prices_by_pair(self, processor):
         rates.keep(processor=processor, quotes=[quote("48000"), quote("0.05", Pair("ETH", "BTC"))])
-        current = rates.current(merchant=factories.merchant())
+        current = rates.current(merchant=factories.merchant(), now=NOW)
         assert current[BTC_EUR].price == Decimal(48000)
         assert len(current) == 2
 
@@ -63,14 +63,14 @@ class TestCurrent:
         rates.keep(processor=processor, quotes=[quote("48000")])
         with connection.cursor() as cursor:
             cursor.execute("UPDATE payments_rate SET seen_at = now() - interval '61 seconds'")
-        assert rates.current(merchant=factories.merchant()) == {}
+        assert rates.current(merchant=factories.merchant(), now=NOW) == {}
 
     def test_still_knows_that_the_pair_exists(self, processor):
         merchant = factories.merchant()
         rates.keep(processor=processor, quotes=[quote("48000")])
         Rate.objects.update(seen_at="2026-01-01T00:00:00Z")
-        assert rates.converts(merchant=merchant, source="BTC", target="EUR")
-        assert not rates.converts(merchant=merchant, source="EUR", target="BTC")
+        assert rates.converts(merchant=merchant, source="BTC", target="EUR", now=NOW)
+        assert not rates.converts(merchant=merchant, source="EUR", target="BTC", now=NOW)
 
 
 class TestRefresh:
@@ -94,8 +94,10 @@ class TestPrune:
     def test_removes_old_prices_that_nothing_refers_to(self, processor):
         rates.keep(processor=processor, quotes=[quote("48000")])
         rates.keep(processor=processor, quotes=[quote("48001")])
-        later = Rate.objects.get(is_current=True).seen_at + timedelta(days=8)
-        assert rates.prune(now=later) == 1
+        assert rates.prune() == 0
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE payments_rate SET seen_at = now() - interval '8 days'")
+        assert rates.prune() == 1
         assert Rate.objects.get().is_current
 
 
