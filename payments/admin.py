@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.functional import cached_property
 
 from merchants import clock
 from merchants.admin import AuditedAdmin, ReadOnlyAdmin, facts, note, operator_of, operator_site
@@ -37,8 +39,12 @@ from payments.money import Money
 if TYPE_CHECKING:
     _Form = forms.ModelForm[Any]
     _Tabular = admin.TabularInline[Any, Any]
+    _Paginator = Paginator[Any]
 else:
-    _Form, _Tabular = forms.ModelForm, admin.TabularInline
+    _Form, _Tabular, _Paginator = forms.ModelForm, admin.TabularInline, Paginator
+
+MOST_LISTED = 10_000
+"""Rows that a listing counts and pages through; whoever looks for an older one searches for it."""
 
 
 def _currencies(*, enabled_only: bool) -> list[tuple[str, str]]:
@@ -58,6 +64,25 @@ class AddOnlyAdmin(AuditedAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class BoundedPaginator(_Paginator):
+    """Counts no further than it pages: a table of millions is not read through for each look at it."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]  # a listing's is a QuerySet
+        return rows.order_by()[:MOST_LISTED].count()
+
+
+class GrowingAdmin(ReadOnlyAdmin):
+    """Rows to look at in tables that only grow; searched by whole values, which their indexes know."""
+
+    paginator = BoundedPaginator
+    show_facets = admin.ShowFacets.NEVER
+
+    class Media:
+        css = {"all": ("operator.css",)}
 
 
 @admin.register(Processor, site=operator_site)
@@ -200,14 +225,18 @@ class FeeInline(_Inline):
 
 
 @admin.register(Operation, site=operator_site)
-class OperationAdmin(ReadOnlyAdmin):
-    list_display = ("wire_id", "created_at", "merchant", "kind", "status", "amount_sent", "currency_sent")
+class OperationAdmin(GrowingAdmin):
+    list_display = ("wire_id", "created_at", "merchant", "kind", "word", "amount_sent", "currency_sent")
     list_filter = ("status", "kind")
     list_select_related = ("merchant",)
-    search_fields = ("=wire_id", "=external_id")
+    search_fields = ("wire_id__exact", "external_id__exact")
     ordering = ("-id",)
     inlines = (LegInline, FeeInline)
     actions = ("release_held",)
+
+    @admin.display(description="status", ordering="status")
+    def word(self, row: Operation) -> str:
+        return row.status
 
     @admin.action(description="Give these merchants what was held while they were blocked")
     def release_held(self, request: HttpRequest, rows: QuerySet[Operation]) -> None:
@@ -221,19 +250,19 @@ class OperationAdmin(ReadOnlyAdmin):
 
 
 @admin.register(UnmatchedDeposit, site=operator_site)
-class UnmatchedDepositAdmin(ReadOnlyAdmin):
+class UnmatchedDepositAdmin(GrowingAdmin):
     list_display = ("seen_at", "amount", "currency", "address", "tag", "status", "is_booked", "processor")
     list_filter = ("status", "processor")
-    search_fields = ("=external_id", "=address", "=txid")
+    search_fields = ("external_id__exact", "address__exact", "txid__exact")
     ordering = ("-id",)
 
 
 @admin.register(Address, site=operator_site)
-class AddressAdmin(ReadOnlyAdmin):
+class AddressAdmin(GrowingAdmin):
     list_display = ("address", "tag", "currency", "convert_to", "merchant", "foreign_id", "taken_at")
     list_filter = ("origin",)
     list_select_related = ("merchant",)
-    search_fields = ("=address", "=foreign_id")
+    search_fields = ("address__exact", "foreign_id__exact")
     ordering = ("-id",)
 
 
@@ -243,18 +272,22 @@ class AddressPoolAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Rate, site=operator_site)
-class RateAdmin(ReadOnlyAdmin):
+class RateAdmin(GrowingAdmin):
     list_display = ("source", "target", "price", "quoted_at", "seen_at", "is_current", "processor")
     list_filter = ("is_current", "processor")
     ordering = ("-id",)
 
 
 @admin.register(Account, site=operator_site)
-class AccountAdmin(ReadOnlyAdmin):
-    list_display = ("kind", "currency", "merchant", "processor", "kept", "balance", "seq")
+class AccountAdmin(GrowingAdmin):
+    list_display = ("word", "currency", "merchant", "processor", "kept", "balance", "seq")
     list_filter = ("kind",)
     list_select_related = ("merchant", "processor")
     ordering = ("id",)
+
+    @admin.display(description="kind", ordering="kind")
+    def word(self, row: Account) -> str:
+        return row.kind
 
 
 class PostingInline(_Inline):
@@ -263,8 +296,8 @@ class PostingInline(_Inline):
 
 
 @admin.register(Entry, site=operator_site)
-class EntryAdmin(ReadOnlyAdmin):
+class EntryAdmin(GrowingAdmin):
     list_display = ("id", "booked_at", "kind", "key", "subject")
-    search_fields = ("=key", "=subject")
+    search_fields = ("key__exact", "subject__exact")
     ordering = ("-id",)
     inlines = (PostingInline,)

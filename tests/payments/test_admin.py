@@ -90,6 +90,30 @@ class TestEveryPage:
         page = inside.get(reverse("operator:payments_operation_change", args=[deposit.pk]))
         assert deposit.legs.get().txid in page.content.decode()
 
+    def test_lists_a_deposit_by_the_wires_words(self, inside, deposit):
+        page = inside.get(listing("operation")).content.decode()
+        assert '<td class="field-word">confirmed</td>' in page
+
+    @pytest.mark.parametrize(
+        ("model", "text", "found"),
+        [
+            ("operation", "{wire_id}", True),
+            ("operation", "{external_id}", True),
+            ("operation", "no such id", False),
+            ("entry", "deposit:{pk}:1", True),
+            ("entry", "operation:{pk}", True),
+            ("entry", "deposit:{pk}", False),
+        ],
+    )
+    def test_finds_by_whole_values(self, inside, deposit, model, text, found):
+        page = inside.get(listing(model), {"q": text.format(**vars(deposit), pk=deposit.pk)})
+        assert page.context["cl"].result_count == int(found)
+
+    def test_counts_no_further_than_it_pages(self, inside, deposit, monkeypatch):
+        monkeypatch.setattr("payments.admin.MOST_LISTED", 2)
+        assert ledger.AccountKind.AVAILABLE in inside.get(listing("account")).content.decode()
+        assert inside.get(listing("account")).context["cl"].result_count == 2
+
     def test_shows_an_entry_with_its_postings(self, inside, deposit):
         from payments.models.entry import Entry
 
