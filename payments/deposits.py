@@ -15,7 +15,7 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from merchants.models import Merchant
-from payments import addresses, deposit_rules, events, ledger, suspense, terms
+from payments import addresses, deposit_rules, events, ledger, rates, suspense, terms
 from payments.deposit_rules import Contradiction
 from payments.ledger import NewEntry
 from payments.models import (
@@ -174,7 +174,7 @@ class _Round:
             created_at=self.now,
             changed_at=self.now,
         )
-        operation.receive(received=verdict.received, net=verdict.net, terms=self._terms(address, notice))
+        self._receive(operation, notice, verdict.received, verdict.net)
         self.new_legs.append(deposit_rules.deposit_leg(operation, leg_id, notice))
         self.new.append(operation)
         self.told.append(operation)
@@ -197,7 +197,7 @@ class _Round:
         if verdict.status != operation.status:
             operation.advance(status=verdict.status, error=verdict.error, now=self.now)
             received = verdict.received if notice.received is not None else operation.received
-            operation.receive(received=received, net=verdict.net, terms=self._terms(address, notice))
+            self._receive(operation, notice, received, verdict.net)
             self.told.append(operation)
         self.changed.append(operation)
         self._settle(operation, notice, verdict, None)
@@ -247,6 +247,10 @@ class _Round:
 
     # --- shared ---
 
+    def _receive(self, operation: Operation, notice: DepositNotice, received: Money, net: Money) -> None:
+        rate = rates.of_pair(processor=self.processor, source=notice.sent.currency, target=received.currency)
+        operation.receive(received=received, net=net, terms=self._terms(operation.address, notice), rate=rate)
+
     def _judge(self, address: Address, notice: DepositNotice) -> deposit_rules.Verdict:
         return deposit_rules.judge(
             notice,
@@ -287,6 +291,7 @@ _CHANGING = [
     "credited_to",
     "bookings",
     "terms",
+    "rate",
     "changed_at",
 ]
 

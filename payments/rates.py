@@ -68,6 +68,13 @@ def current(*, merchant: Merchant, now: datetime) -> Mapping[Pair, Rate]:
     return {Pair(rate.source, rate.target): rate for rate in fresh}
 
 
+def of_pair(*, processor: Processor, source: str, target: str) -> Rate | None:
+    """What the processor quotes for a conversion now, fresh or not; None where nothing is converted."""
+    if source == target:
+        return None
+    return Rate.objects.filter(processor=processor, source=source, target=target, is_current=True).first()
+
+
 def converts(*, merchant: Merchant, source: str, target: str, now: datetime) -> bool:
     """True when the merchant's processor offers the pair, fresh or not: an address may be bound to it."""
     return Rate.objects.filter(

@@ -171,11 +171,14 @@ class Operation(models.Model):
         self.status, self.error, self.changed_at = status, error, now
         self.version += 1
 
-    def receive(self, *, received: Money, net: Money, terms: Terms | None) -> None:
-        """What it comes to, by what the processor says now; unsaved."""
+    def receive(self, *, received: Money, net: Money, terms: Terms | None, rate: Rate | None) -> None:
+        """What it comes to, by what the processor says now; unsaved.
+
+        rate: for a conversion, what the processor quoted at that moment, beside what it made of it.
+        """
         self.currency_received, self.amount_received = received.currency, received.amount
         self.amount_minus_fee = net.amount
-        self.terms = terms
+        self.terms, self.rate = terms, rate
 
     @property
     def is_booked(self) -> bool:

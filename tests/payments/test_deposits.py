@@ -10,11 +10,11 @@ from django.db import IntegrityError, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from payments import deposits, events, ledger
+from payments import deposits, events, ledger, rates
 from payments.models import BELOW_MINIMUM, CreditedTo, Operation, OperationStatus, UnmatchedDeposit
 from payments.models.account import AccountKind
 from payments.models.entry import Entry, Posting
-from payments.processors.base import DepositStatus, NoticeFee, Risk
+from payments.processors.base import DepositStatus, NoticeFee, Pair, Quote, Risk
 from tests import factories
 from tests.constraints import judge_now, refused
 from tests.factories import NOW, money, notice
@@ -281,6 +281,13 @@ class TestConversion:
         assert [(fee.type, fee.currency, fee.amount) for fee in operation.fees.all()] == [
             ("exchange", "EUR", Decimal("3.618"))
         ]
+
+    def test_keeps_the_rate_that_stood(self, merchant, address):
+        quoted = Quote(Pair("BTC", "EUR"), Decimal("60300"))
+        rates.keep(processor=factories.processor(), quotes=[quoted])
+        record(notice(address, "0.004", received=money("241.2", "EUR")))
+        rates.keep(processor=factories.processor(), quotes=[Quote(quoted.pair, Decimal("59000"))])
+        assert Operation.objects.get().rate.price == Decimal("60300")
 
     def test_takes_the_exchange_leg_back_with_the_deposit(self, merchant, address):
         first = notice(address, "0.004", received=money("241.2", "EUR"))
