@@ -13,6 +13,7 @@ import hashlib
 import importlib.util
 import os
 import pwd
+import re
 import secrets
 import shutil
 import signal
@@ -36,6 +37,7 @@ _SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
+_REASON = re.compile(r"error:|fatal:", re.IGNORECASE)
 _THROW_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -233,7 +235,8 @@ class Postgres:
             **self._as,
         )
         if check and done.returncode:
-            told = (done.stderr or f"see {self.data / 'server.log'}").strip().splitlines()[-1]
+            lines = (done.stderr or f"see {self.data / 'server.log'}").strip().splitlines()
+            told = next((line for line in lines if _REASON.search(line)), lines[-1])
             raise ServiceFailed(f"PostgreSQL: {program}: {told}")
         return done
 

@@ -73,8 +73,12 @@ class Shop(BaseHTTPRequestHandler):
             self._answer(404, "no such page", "text/plain")
 
     def _callback(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        raw = self.rfile.read(min(length, LARGEST_BODY))
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) > LARGEST_BODY:
+            self.close_connection = True  # what is left unread would be taken for the next request
+            self._answer(413, "too large", "text/plain")
+            return
+        raw = self.rfile.read(int(length))
         if self.mode == "hang":
             time.sleep(HANG_SECONDS)
         if self.mode != "off":

@@ -1,0 +1,110 @@
+"""What each role runs, and what it may know."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from launcher.roles import Installation, as_role
+from launcher.state import Ports
+
+SECRETS = {
+    "secret_key": "the-secret-key",
+    "encryption_keys": "k1:the-encryption-key",
+    "sandbox_key": "the-sandbox-key",
+    "sandbox_secret": "the-sandbox-secret",
+    "control_token": "the-control-token",
+}
+EVERYTHING = [
+    *("sandbox", "shop", "web", "intake"),
+    *("worker", "deliver", "deliver_slow", "sender", "beat"),
+]
+
+
+@pytest.fixture
+def installation() -> Installation:
+    return Installation("127.0.0.1", Ports(9000), lambda user: f"db-as-{user}", "redis://valkey", SECRETS)
+
+
+@pytest.fixture
+def programs(installation):
+    return {program.name: program for program in installation.programs()}
+
+
+class TestPrograms:
+    def test_are_every_role_with_the_sandbox_and_the_shop(self, programs):
+        assert list(programs) == EVERYTHING
+
+    def test_serve_at_their_own_ports(self, programs):
+        bound = {name: programs[name].command for name in ("web", "intake", "sandbox", "shop")}
+        assert "127.0.0.1:9000" in bound["web"]
+        assert "127.0.0.1:9001" in bound["intake"]
+        assert bound["sandbox"][bound["sandbox"].index("--port") + 1] == "9010"
+        assert bound["shop"][bound["shop"].index("--port") + 1] == "9020"
+
+    @pytest.mark.parametrize("queue", ["deliver", "deliver_slow", "sender"])
+    def test_work_the_queue_of_their_name(self, programs, queue):
+        command = programs[queue].command
+        assert command[command.index("-Q") + 1] == queue
+
+    def test_show_no_secret_on_a_command_line(self, programs):
+        lines = " ".join(word for program in programs.values() for word in program.command)
+        assert not [secret for secret in SECRETS.values() if secret in lines]
+
+    def test_show_no_secret_when_printed(self, programs):
+        shown = repr(list(programs.values()))
+        assert not [secret for secret in SECRETS.values() if secret in shown]
+
+
+class TestEnvironment:
+    def test_gives_the_processors_secrets_to_intake_and_sender_alone(self, programs):
+        holding = {name for name, each in programs.items() if "the-sandbox-secret" in str(each.environment)}
+        assert holding == {"sandbox", "intake", "sender"}
+
+    def test_names_the_processor_as_the_sandbox(self, installation):
+        upstream = json.loads(installation.environment("sender")["BURSAR_PROCESSORS"])
+        assert upstream == {
+            "sandbox": {
+                "connector": "gateway",
+                "url": "http://127.0.0.1:9010",
+                "key": "the-sandbox-key",
+                "secret": "the-sandbox-secret",
+            }
+        }
+
+    def test_lets_each_role_into_the_database_as_its_own_user(self, programs):
+        users = {name: each.environment.get("DATABASE_URL") for name, each in programs.items()}
+        expected = dict.fromkeys(EVERYTHING, "db-as-bursar_app")
+        expected |= {"sender": "db-as-bursar_sender", "sandbox": None, "shop": None}
+        assert users == expected
+
+    def test_gives_the_shop_and_the_sandbox_nothing_of_bursar(self, programs):
+        for name in ("shop", "sandbox"):
+            assert "BURSAR_SECRET_KEY" not in programs[name].environment
+            assert "BURSAR_ENCRYPTION_KEYS" not in programs[name].environment
+
+    def test_takes_nothing_of_bursar_over_from_the_caller(self, installation, monkeypatch):
+        monkeypatch.setenv("BURSAR_ENV", "production")
+        monkeypatch.setenv("BURSAR_PROCESSORS", "{}")
+        environment = installation.environment("web")
+        assert environment["BURSAR_ENV"] == "sandbox"
+        assert "BURSAR_PROCESSORS" not in environment
+
+    def test_lets_bytecode_be_cached(self, installation, monkeypatch):
+        monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        assert "PYTHONDONTWRITEBYTECODE" not in installation.environment("web")
+
+
+class TestAsRole:
+    def test_adds_the_role_to_an_address_without_options(self):
+        assert (
+            as_role("postgresql://a@h/db", "bursar_app")
+            == "postgresql://a@h/db?options=-c%20role%3Dbursar_app"
+        )
+
+    def test_adds_the_role_to_an_address_with_options(self):
+        assert (
+            as_role("postgresql://a@/db?host=/run", "bursar_app")
+            == "postgresql://a@/db?host=/run&options=-c%20role%3Dbursar_app"
+        )

@@ -1,0 +1,231 @@
+"""The parts of `./bursar up` that decide something, and the whole of it once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from launcher import up
+from launcher.state import LauncherRefusal, Ports
+from tests.launcher.test_services import ROOT, is_alive
+
+RFC_6238_SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+
+
+class TestCodeNow:
+    @pytest.mark.parametrize(
+        ("seconds", "code"),
+        [(59, "287082"), (1111111109, "081804"), (1234567890, "005924"), (20000000000, "353130")],
+    )
+    def test_is_the_standards(self, monkeypatch, seconds, code):
+        """RFC 6238, appendix B, SHA-1, the last six digits."""
+        monkeypatch.setattr(up.time, "time", lambda: seconds)
+        assert up.code_now(RFC_6238_SECRET) == code
+
+    def test_takes_a_secret_without_its_padding(self):
+        assert len(up.code_now("GEZDGNBVGY")) == 6
+
+
+class TestDemandFree:
+    def test_accepts_ports_that_are_free(self):
+        up.demand_free("127.0.0.1", Ports(up.free_base()))
+
+    @pytest.mark.parametrize(("distance", "name"), [(0, "web"), (1, "intake"), (10, "sandbox"), (20, "shop")])
+    def test_names_the_one_that_is_taken(self, distance, name):
+        base = up.free_base()
+        taken = socket.create_server(("127.0.0.1", base + distance))
+        with taken, pytest.raises(LauncherRefusal, match=rf"127.0.0.1:{base + distance} \({name}\) is not"):
+            up.demand_free("127.0.0.1", Ports(base))
+
+    @pytest.mark.parametrize("port", [0, -1, 65_530, 70_000])
+    def test_refuses_what_is_no_port(self, port):
+        with pytest.raises(LauncherRefusal, match="is no port; choose another with --port"):
+            up.demand_free("127.0.0.1", Ports(port))
+
+    def test_refuses_an_address_that_is_not_ours(self):
+        with pytest.raises(LauncherRefusal, match=r"203.0.113.1:\d+ \(web\) is not free"):
+            up.demand_free("203.0.113.1", Ports(up.free_base()))
+
+
+class TestGivenDatabase:
+    URL = "postgresql://admin@db.example/bursar"
+
+    def test_is_migrated_as_it_is_given(self):
+        assert up._given(self.URL, "bursar_owner") == self.URL
+
+    def test_is_entered_under_each_role(self, monkeypatch):
+        monkeypatch.delenv("DATABASE_URL_APP", raising=False)
+        assert up._given(self.URL, "bursar_app") == f"{self.URL}?options=-c%20role%3Dbursar_app"
+
+    def test_is_entered_by_the_address_that_a_role_was_given(self, monkeypatch):
+        monkeypatch.setenv("DATABASE_URL_SENDER", "postgresql://sender@db.example/bursar")
+        assert up._given(self.URL, "bursar_sender") == "postgresql://sender@db.example/bursar"
+
+
+class TestTable:
+    def test_shows_how_to_get_in(self):
+        person = {"email": "a@b.test", "password": "pass-word", "totp_secret": RFC_6238_SECRET}
+        facts: dict[str, Any] = dict.fromkeys(("owner", "second_owner", "viewer", "operator"), person)
+        facts |= {"api_key": "the-key", "api_secret": "the-secret", "api_url": "http://h/api/v2"}
+        facts |= {"backoffice_url": "http://h/", "operator_url": "http://h/operator/", "shop_url": "http://s"}
+        shown = up.table(facts)
+        for value in ("http://h/api/v2", "http://h/operator/", "http://s", "the-key", "the-secret"):
+            assert value in shown
+        assert shown.count(f"authenticator {RFC_6238_SECRET}, now ") == 4
+
+
+@pytest.fixture(scope="module")
+def var(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory: Path = tmp_path_factory.mktemp("installation") / "var"
+    return directory
+
+
+@pytest.fixture(scope="module")
+def bursar(var: Path) -> Callable[..., subprocess.Popen[str]]:
+    names = ("PATH", "HOME", "LANG", "BURSAR_VENV")
+    environment = {name: os.environ[name] for name in names if name in os.environ}
+    environment["BURSAR_VAR"] = str(var)
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "launcher", *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    return up.free_base()
+
+
+@pytest.fixture(scope="module")
+def running(bursar: Callable[..., Any], var: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    process = bursar("up", "--port", str(port), "--block-every", "0")
+    try:
+        until_up(process)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        until(lambda: not of_installation(var))
+
+
+@pytest.mark.flow
+class TestUp:
+    """One installation for all: started, used, looked at, killed, started again, stopped."""
+
+    def test_writes_everything_for_its_owner_alone(self, running, var, port):
+        demo = json.loads((var / "demo.json").read_text())
+        assert stat.S_IMODE((var / "demo.json").stat().st_mode) == 0o600
+        assert stat.S_IMODE((var / "secrets.json").stat().st_mode) == 0o600
+        assert demo["base_url"] == f"http://127.0.0.1:{port}"
+        assert demo["api_url"] == f"http://127.0.0.1:{port}/api/v2"
+        assert demo["shop_url"] == f"http://127.0.0.1:{port + 20}"
+        for person in ("owner", "second_owner", "viewer", "operator"):
+            assert set(demo[person]) == {"email", "password", "totp_secret"}
+
+    def test_plays_the_main_job(self, running, bursar):
+        played, answer = ended(bursar("demo", "--json"))
+        assert played == 0, answer
+        assert json.loads(answer)["ok"] is True
+        assert [step["step"] for step in json.loads(answer)["steps"]][-1].startswith("the ledger has it")
+
+    def test_runs_each_role_as_its_own_database_user(self, running, var):
+        environment = json.loads((var / "up.json").read_text())["owner_environment"]
+        with psycopg.connect(
+            environment["DATABASE_URL"].replace("bursar_owner", "bursar_super")
+        ) as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT application_name, usename FROM pg_stat_activity"
+                " WHERE application_name LIKE 'bursar-%'"
+            ).fetchall()
+        users = dict(rows)
+        assert users.pop("bursar-sender", "bursar_sender") == "bursar_sender"
+        assert users
+        assert set(users.values()) == {"bursar_app"}
+
+    def test_refuses_a_second_one_on_the_same_data(self, running, bursar):
+        code, answer = ended(bursar("up", "--port", str(up.free_base())))
+        assert code == 2
+        assert answer.startswith("bursar: `./bursar up` runs already on")
+        assert answer.count("\n") == 1
+
+    def test_refuses_to_reset_while_it_runs(self, running, bursar, var):
+        code, answer = ended(bursar("reset", "--yes"))
+        assert (code, answer.count("\n")) == (2, 1)
+        assert (var / "demo.json").exists()
+
+    def test_is_managed_by_commands(self, running, bursar):
+        code, answer = ended(bursar("manage", "showmigrations", "--plan"))
+        assert code == 0, answer
+        assert "[ ]" not in answer
+        code, answer = ended(bursar("sandbox", "wait", "90s"))
+        assert code == 0, answer
+        assert "The clock is 0:01:30 ahead" in answer
+
+    def test_survives_a_kill_and_stops_without_leaving_a_process(self, running, bursar, var, port):
+        running.kill()
+        running.wait()
+        until(lambda: not of_installation(var))
+        again = bursar("up", "--port", str(port), "--block-every", "0")
+        until_up(again)
+        assert json.loads(ended(bursar("demo", "--json"))[1])["ok"] is True
+        again.send_signal(signal.SIGTERM)
+        assert ended(again)[0] == 0
+        assert of_installation(var) == []
+        assert not (var / "up.json").exists()
+
+
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+
+
+def until_up(process: subprocess.Popen[str]) -> None:
+    """Reads what it says until it says that it is up."""
+    said = []
+    for line in process.stdout or ():
+        said.append(line)
+        if "[bursar] up in" in line:
+            return
+    raise AssertionError("".join(said))
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    answer, _ = process.communicate(timeout=120)
+    return process.returncode, answer
+
+
+def of_installation(var: Path) -> list[str]:
+    """The command lines of all living processes that carry this directory in arguments or environment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid() and is_alive(int(entry.name)):
+            try:
+                known = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if str(var).encode() in known:
+                found.append((entry / "cmdline").read_text().replace("\0", " "))
+    return found
