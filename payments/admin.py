@@ -4,11 +4,14 @@ what they only look at. Nothing here edits or removes a row; the database would 
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
@@ -124,6 +127,8 @@ class RouteAdmin(AddOnlyAdmin):
 
 
 class TermsForm(_Form):
+    """Says at the field what the table's constraints would refuse for the row."""
+
     currency = forms.ChoiceField()
 
     class Meta:
@@ -133,6 +138,12 @@ class TermsForm(_Form):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.fields["currency"].choices = _currencies(enabled_only=True)  # type: ignore[attr-defined]
+        for name, field in self.fields.items():
+            if isinstance(field, forms.DecimalField):
+                field.validators.append(MinValueValidator(0))
+            if name.endswith("_percent"):
+                field.validators.append(MaxValueValidator(Decimal("0.999999")))
+                field.help_text = "A fraction: 0.008 is 0.8 %."
 
 
 @admin.register(Terms, site=operator_site)
@@ -162,6 +173,12 @@ class AdjustmentForm(_Form):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.fields["currency"].choices = _currencies(enabled_only=True)  # type: ignore[attr-defined]
+
+    def clean_amount(self) -> Decimal:
+        amount: Decimal = self.cleaned_data["amount"]
+        if not amount:
+            raise ValidationError(str(adjustments.MovesNothing()))
+        return amount
 
 
 @admin.register(Adjustment, site=operator_site)

@@ -156,9 +156,17 @@ class TestTerms:
         assert [row.currency for row in ledger.balances(merchant)] == ["BTC"]
         assert AuditRecord.objects.order_by("-number").first().act == "operator.terms.add"
 
-    def test_refuse_a_percentage_that_is_no_fraction(self, inside, merchant):
-        answer = inside.post(adding("terms"), FORM | {"deposit_fee_percent": "2"})
-        assert answer.status_code == 200
+    @pytest.mark.parametrize(
+        ("field", "value", "sentence"),
+        [
+            ("deposit_fee_percent", "2", "less than or equal to 0.999999."),
+            ("deposit_fee_percent", "-0.1", "greater than or equal to 0."),
+            ("deposit_minimum", "-1", "greater than or equal to 0."),
+        ],
+    )
+    def test_refuse_at_its_field_what_makes_no_sense(self, inside, merchant, field, value, sentence):
+        answer = inside.post(adding("terms"), FORM | {field: value})
+        assert answer.context["adminform"].form.errors == {field: [f"Ensure this value is {sentence}"]}
         assert not Terms.objects.exists()
 
     def test_offer_no_currency_whose_addresses_cannot_be_checked(self, inside):
@@ -194,10 +202,17 @@ class TestAdjustment:
         assert ledger.balances(merchant) == []
 
     @pytest.mark.parametrize(
-        "wrong", [{"amount": "0"}, {"amount": "1e-9"}, {"reason": " "}, {"currency": "X"}]
+        ("field", "value", "sentence"),
+        [
+            ("amount", "0", "The amount must not be zero."),
+            ("amount", "1e-9", "Ensure that there are no more than 8 decimal places."),
+            ("reason", " ", "This field is required."),
+            ("currency", "X", "Select a valid choice. X is not one of the available choices."),
+        ],
     )
-    def test_is_refused_at_its_form(self, inside, merchant, wrong):
-        assert self.ask(inside, merchant, **wrong).status_code == 200
+    def test_is_refused_at_its_field(self, inside, merchant, field, value, sentence):
+        answer = self.ask(inside, merchant, **{field: value})
+        assert answer.context["adminform"].form.errors == {field: [sentence]}
         assert not Adjustment.objects.exists()
 
 
