@@ -142,14 +142,15 @@ def fund(player: Player, currency: str, amount: str, blocks: int) -> None:
     until(lambda: player.balance(currency) > before, f"{amount} {currency} to be credited")
 
 
-def until(look: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
-    end = time.monotonic() + seconds
+def until(look: Callable[[], Any], what: str) -> Any:
+    """What `look` finds, once it finds something. Raises `Mismatch` when it does not in time."""
+    end = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < end:
         found = look()
         if found:
             return found
         time.sleep(0.05)
-    raise Mismatch(f"waited {seconds:.0f} s for {what}")
+    raise Mismatch(f"waited {WAIT_SECONDS:.0f} s for {what}")
 
 
 def demand(found: object, expected: object, what: str) -> None:
