@@ -106,7 +106,7 @@ class _Round:
         operations = {
             operation.external_id: operation
             for operation in Operation.objects.filter(processor=processor, external_id__in=external_ids)
-            .select_related("address__merchant")
+            .select_related("address__merchant", "terms")
             .prefetch_related("legs")
             .select_for_update(of=("self",))
             .order_by("id")
@@ -190,7 +190,7 @@ class _Round:
         )
         if deposit_rules.is_late(operation, notice):
             return
-        verdict = self._judge(address, notice)
+        verdict = self._judge(address, notice, agreed=operation.terms)
         leg = next(leg for leg in operation.legs.all() if leg.type == LegType.DEPOSIT)
         leg.follow(txid=notice.txid, confirmations=notice.confirmations, risk=deposit_rules.risk(notice))
         self.changed_legs.append(leg)
@@ -251,11 +251,14 @@ class _Round:
         rate = rates.of_pair(processor=self.processor, source=notice.sent.currency, target=received.currency)
         operation.receive(received=received, net=net, terms=self._terms(operation.address, notice), rate=rate)
 
-    def _judge(self, address: Address, notice: DepositNotice) -> deposit_rules.Verdict:
+    def _judge(
+        self, address: Address, notice: DepositNotice, agreed: Terms | None = None
+    ) -> deposit_rules.Verdict:
+        """By the terms that held when the deposit was first seen, whatever has been agreed since."""
         return deposit_rules.judge(
             notice,
             address=address,
-            terms=self._terms(address, notice),
+            terms=agreed or self._terms(address, notice),
             blocked=_owner(address).is_blocked,
         )
 

@@ -186,6 +186,22 @@ class TestProgress:
         assert operation.amount_minus_fee == Decimal(0)
         assert not Entry.objects.exists()
 
+    def test_keeps_the_terms_of_the_first_sight(self, merchant, address, told):
+        first = notice(address)
+        record(first)
+        factories.terms("BTC", merchant=merchant, deposit_minimum=Decimal(1), valid_from=NOW)
+        record(later(first, DepositStatus.CONFIRMED, confirmations=9))
+        operation = Operation.objects.get()
+        assert (operation.status, operation.version, len(told)) == ("confirmed", 1, 1)
+        assert balance(merchant).available == Decimal("0.01488")
+
+    def test_charges_the_fee_of_the_first_sight(self, merchant, address):
+        first = notice(address, status=DepositStatus.NOT_CONFIRMED)
+        record(first)
+        factories.terms("BTC", merchant=merchant, deposit_fee_percent=Decimal("0.5"), valid_from=NOW)
+        record(later(first, DepositStatus.CONFIRMED))
+        assert balance(merchant).available == Decimal("0.01488")
+
 
 class TestReorganisedChain:
     def test_takes_an_unspent_deposit_back_whole(self, merchant, address, told):
