@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.admin.forms import AdminAuthenticationForm, AdminPasswordChangeForm
+from django.contrib.auth.views import PasswordChangeView
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django_otp.admin import OTPAdminSite
 
 from merchants import audit, client_address, clock, second_factor, team
@@ -30,14 +33,18 @@ else:
 _NEVER_SHOWN = ("password",)
 
 
-class SignInForm(AdminAuthenticationForm):
-    """E-mail address, password and code in one step."""
-
-    code = forms.CharField(
+def _code_field() -> forms.CharField:
+    return forms.CharField(
         label="Code from your authenticator",
         max_length=16,
         widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
     )
+
+
+class SignInForm(AdminAuthenticationForm):
+    """E-mail address, password and code in one step."""
+
+    code = _code_field()
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean()
@@ -51,6 +58,37 @@ class SignInForm(AdminAuthenticationForm):
         return cleaned
 
 
+class ChangePasswordForm(AdminPasswordChangeForm):
+    """The old password, the new one twice, and a fresh code of its own."""
+
+    code = _code_field()
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if not self.errors:
+            try:
+                second_factor.confirm(user=self.user, code=cleaned["code"], now=clock.now())
+            except Refusal as refusal:
+                raise ValidationError({"code": str(refusal)}) from None
+        return cleaned
+
+
+class ChangePassword(PasswordChangeView):
+    """An operator's own password; the change is audited."""
+
+    form_class = ChangePasswordForm
+    template_name = "operator/change_password.html"
+
+    def get_success_url(self) -> str:
+        return reverse("operator:index")
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        answer = super().form_valid(form)
+        note(self.request, "change_password", operator_of(self.request), before=None, after=None)
+        messages.success(self.request, "Your password is changed.")
+        return answer
+
+
 class OperatorSite(OTPAdminSite):  # type: ignore[misc]  # django-otp carries no types
     """The operators' door. Whoever has not shown a second factor sees the sign-in page alone."""
 
@@ -58,6 +96,12 @@ class OperatorSite(OTPAdminSite):  # type: ignore[misc]  # django-otp carries no
     index_title = "Installation"
     login_form = SignInForm
     login_template = "operator/sign_in.html"
+
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseBase:
+        context = {**self.each_context(request), "title": "Change your password", **(extra_context or {})}
+        return ChangePassword.as_view(extra_context=context)(request)
 
 
 operator_site = OperatorSite("operator")

@@ -249,7 +249,12 @@ class _Round:
 
     def _receive(self, operation: Operation, notice: DepositNotice, received: Money, net: Money) -> None:
         rate = rates.of_pair(processor=self.processor, source=notice.sent.currency, target=received.currency)
-        operation.receive(received=received, net=net, terms=self._terms(operation.address, notice), rate=rate)
+        operation.receive(
+            received=received,
+            net=net,
+            terms=operation.terms or self._terms(operation.address, notice),
+            rate=rate,
+        )
 
     def _judge(
         self, address: Address, notice: DepositNotice, agreed: Terms | None = None

@@ -120,6 +120,29 @@ class TestTheSession:
         assert inside.get("/operator/").status_code == 302
 
 
+class TestChangingOnesPassword:
+    def change(self, inside, account, **changes):
+        form = {
+            "old_password": account.password,
+            "new_password1": "another long enough one",
+            "new_password2": "another long enough one",
+            "code": code_of(account.enrolment.device, steps=1),
+        }
+        return inside.post("/operator/password_change/", form | changes)
+
+    def test_takes_a_code_of_its_own_and_is_audited(self, inside, operator):
+        assert self.change(inside, operator).status_code == 302
+        operator.user.refresh_from_db()
+        assert operator.user.check_password("another long enough one")
+        assert last_record().act == "operator.user.change_password"
+
+    @pytest.mark.parametrize("wrong", [{"code": "000000"}, {"code": ""}, {"old_password": "no"}])
+    def test_refuses_anything_less(self, inside, operator, wrong):
+        assert self.change(inside, operator, **wrong).status_code == 200
+        operator.user.refresh_from_db()
+        assert operator.user.check_password(operator.password)
+
+
 class TestMerchants:
     def test_are_made_and_changed_with_an_audit_record_each(self, inside, operator):
         fields = {"name": "My Shop", "public_name": "My Shop Ltd"}
