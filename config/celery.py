@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_before_create_process
+from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-app = Celery("bursar")
+_BEAT = settings.ROLE == "beat"  # it sends names and runs nothing: neither models nor tasks are loaded
+
+app = Celery("bursar", fixups=[] if _BEAT else None)
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["merchants", "payments", "callbacks"])
+if not _BEAT:
+    app.autodiscover_tasks(["merchants", "payments", "callbacks"])
 app.conf.beat_schedule = {
     "tick": {
         "task": "payments.tasks.tick",
@@ -18,3 +25,9 @@ app.conf.beat_schedule = {
         "options": {"expires": 5, "queue": "work"},
     },
 }
+
+
+@worker_before_create_process.connect
+def _share_memory(**_ignored: Any) -> None:
+    """What is loaded before a fork is left out of collections, so that parent and child go on sharing it."""
+    gc.freeze()
