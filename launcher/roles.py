@@ -147,24 +147,18 @@ def _is_ours(name: str) -> bool:
 
 
 def _gunicorn(bind: str, *, workers: int) -> list[str]:
-    return python(
+    """What is loaded before the fork is shared between workers; a single one would share it with nobody."""
+    command = python(
         *("-m", "gunicorn", "config.wsgi", "-b", bind, "-k", "gthread", "-w", str(workers)),
-        *(
-            "--threads",
-            "4",
-            "--no-control-socket",
-            "--preload",
-            "--graceful-timeout",
-            "8",
-            "--keep-alive",
-            "15",
-        ),
+        *("--threads", "4", "--no-control-socket", "--graceful-timeout", "8", "--keep-alive", "15"),
     )
+    return [*command, "--preload"] if workers > 1 else command
 
 
 def _celery(role: str, queue: str, pool: str, concurrency: int) -> list[str]:
+    """Without the system checks, which `migrate` ran: they load the doors, which no queue needs."""
     return python(
-        *("-m", "celery", "-A", "config", "worker", "-l", "info", "-n", f"{role}@%h"),
+        *("-m", "celery", "-A", "config", "--skip-checks", "worker", "-l", "info", "-n", f"{role}@%h"),
         *("-Q", queue, "-P", pool, "-c", str(concurrency)),
         *("--without-gossip", "--without-mingle", "--without-heartbeat"),
     )

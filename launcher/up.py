@@ -138,7 +138,8 @@ def migrate(installation: Installation) -> None:
 
 
 def _seed(installation: Installation) -> None:
-    if DEMO.exists():
+    """The demo, once; and its callback address again, when the shop has moved to another port."""
+    if DEMO.exists() and read(DEMO).get("shop_url", installation.shop_url) == installation.shop_url:
         return
     shop = f"{installation.shop_url}/callbacks"
     environment = installation.environment("manage")

@@ -51,8 +51,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.PRODUCTION:
             raise CommandError("The demo is for the sandbox only.")
-        if Merchant.objects.filter(name=NAME).exists():
-            self.stdout.write("The demo is there already.")
+        merchant = Merchant.objects.filter(name=NAME).first()
+        if merchant:
+            endpoints.set_url(merchant=merchant, url=options["shop_url"], by=None, now=clock.now())
+            self.stdout.write("The demo is there already; it is called back at this shop.")
             return
         with transaction.atomic():
             facts = _Demo(clock.now()).make(shop_url=options["shop_url"])
