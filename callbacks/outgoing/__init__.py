@@ -84,7 +84,7 @@ def resend_since(
                    next_attempt_at = statement_timestamp()
               FROM callbacks_endpoint e
              WHERE e.merchant_id = %s AND e.url <> '' AND c.merchant_id = e.merchant_id
-               AND c.created_at >= %s AND c.created_at < COALESCE(%s, 'infinity')
+               AND c.created_at >= %s AND c.created_at < COALESCE(%s::timestamptz, 'infinity')
                AND c.leased_until IS NULL AND c.state = ANY(%s)
                AND NOT EXISTS (
                    SELECT 1 FROM callbacks_outgoingcallback n
