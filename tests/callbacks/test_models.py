@@ -205,10 +205,13 @@ class TestRoles:
         ],
     )
     def test_may_not_remove_what_was_said(self, role: str, statement: str) -> None:
-        with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL ROLE {role}")
-                cursor.execute(statement)
+        with (
+            pytest.raises(ProgrammingError, match="permission denied"),
+            transaction.atomic(),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(f"SET LOCAL ROLE {role}")
+            cursor.execute(statement)
 
     @pytest.mark.parametrize("role", ["bursar_app", "bursar_sender"])
     def test_may_write_both_boxes(self, role: str) -> None:
