@@ -182,11 +182,11 @@ class TestUp:
         assert code == 0, answer
         assert "The clock is 0:01:30 ahead" in answer
 
-    def test_survives_a_kill_and_stops_without_leaving_a_process(self, running, bursar, var, port):
+    def test_survives_a_kill_moves_to_other_ports_and_leaves_no_process(self, running, bursar, var):
         running.kill()
         running.wait()
         until(lambda: not of_installation(var))
-        again = bursar("up", "--port", str(port), "--block-every", "0")
+        again = bursar("up", "--port", str(up.free_base()), "--block-every", "0")
         until_up(again)
         assert json.loads(ended(bursar("demo", "--json"))[1])["ok"] is True
         again.send_signal(signal.SIGTERM)
