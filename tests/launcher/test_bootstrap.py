@@ -90,6 +90,26 @@ class TestEnsure:
         bootstrap.ensure(bootstrap.RUNTIME)
         assert capsys.readouterr().out == ""
 
+    def test_does_without_ensurepip(self, bootstrap, monkeypatch):
+        """Debian's python3: `venv` fails, and the system's pip installs from outside."""
+        real = subprocess.run
+
+        def without_ensurepip(command: list[str], **how: Any) -> subprocess.CompletedProcess[Any]:
+            if "venv" in command and "--without-pip" not in command:
+                return subprocess.CompletedProcess(command, 1)
+            return real(command, **how)
+
+        # An environment made by uv holds no pip; the python that it was made from may.
+        base = str(Path(sys.base_prefix) / "bin" / "python3")
+        if real([base, "-m", "pip", "--version"], capture_output=True, check=False).returncode:
+            pytest.skip("this machine's python has no pip")
+        monkeypatch.setattr(sys, "executable", base)
+        monkeypatch.setattr(bootstrap.shutil, "which", lambda name: None)
+        monkeypatch.setattr(bootstrap.subprocess, "run", without_ensurepip)
+        bootstrap.ensure(bootstrap.RUNTIME)
+        assert real([bootstrap.PYTHON, "-m", "pip"], capture_output=True, check=False).returncode == 1
+        assert bootstrap.is_ready(bootstrap.RUNTIME)
+
     def test_grows_what_runs_into_what_tests_without_replacing_it(self, bootstrap, monkeypatch):
         monkeypatch.setattr(bootstrap.shutil, "which", lambda name: None)
         bootstrap.ensure(bootstrap.RUNTIME)
