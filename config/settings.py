@@ -145,6 +145,7 @@ _options = DATABASES["default"].setdefault("OPTIONS", {})
 _limits = "-c lock_timeout=3s -c statement_timeout=10s" if _ON_THE_WEB else "-c lock_timeout=10s"
 _options["options"] = f"{_options.get('options', '')} {_limits} -c TimeZone=UTC".strip()
 _options.setdefault("application_name", f"bursar-{ROLE}")
+_options["server_side_binding"] = True  # composing batches of parameters in Python cost a sixth of a deposit
 
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 
