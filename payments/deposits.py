@@ -103,6 +103,7 @@ class _Round:
     @classmethod
     def load(cls, processor: Processor, notices: Sequence[DepositNotice], now: datetime) -> _Round:
         external_ids = [notice.external_id for notice in notices]
+        _take_turns(processor, external_ids)
         operations = {
             operation.external_id: operation
             for operation in Operation.objects.filter(processor=processor, external_id__in=external_ids)
@@ -272,7 +273,7 @@ class _Round:
 
     def _write(self) -> None:
         Operation.objects.bulk_create(self.new)
-        Operation.objects.bulk_update(self.changed, _CHANGING)
+        Operation.objects.bulk_update(self.changed, Operation.CHANGING)
         Leg.objects.bulk_update(self.changed_legs, Leg.FOLLOWING)
         self._forget_what_no_longer_stands()
         Leg.objects.bulk_create(self.new_legs)
@@ -288,20 +289,17 @@ class _Round:
             Leg.objects.filter(operation__in=converted, type=LegType.EXCHANGE).delete()
 
 
-_CHANGING = [
-    "status",
-    "version",
-    "error",
-    "currency_received",
-    "amount_received",
-    "amount_minus_fee",
-    "credited",
-    "credited_to",
-    "bookings",
-    "terms",
-    "rate",
-    "changed_at",
-]
+def _take_turns(processor: Processor, external_ids: Sequence[str]) -> None:
+    """Two workers never record one deposit at once; a row that does not exist yet cannot be locked.
+
+    The locks are taken in one order and end with the transaction.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(k) FROM (SELECT DISTINCT hashtextextended(%s::text || e, 0) AS k"
+            " FROM unnest(%s::text[]) AS e ORDER BY k) AS turns",
+            [f"{processor.pk}:", list(external_ids)],
+        )
 
 
 def _coordinates(notice: DepositNotice) -> tuple[str, str | None]:

@@ -103,6 +103,22 @@ class Operation(models.Model):
     created_at = models.DateTimeField()
     changed_at = models.DateTimeField()
 
+    CHANGING: ClassVar = [
+        "status",
+        "version",
+        "error",
+        "currency_received",
+        "amount_received",
+        "amount_minus_fee",
+        "credited",
+        "credited_to",
+        "bookings",
+        "terms",
+        "rate",
+        "changed_at",
+    ]
+    """What later notices may change; the database holds the rest fast."""
+
     objects = OperationQuerySet.as_manager()
 
     class Meta:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from decimal import Decimal
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -494,6 +495,34 @@ _steps = st.lists(
     min_size=1,
     max_size=6,
 )
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTwoWorkers:
+    def test_record_one_deposit_one_after_the_other(self):
+        merchant = factories.merchant()
+        factories.terms("BTC", merchant=merchant)
+        address = factories.address(merchant)
+        first = notice(address, status=DepositStatus.NOT_CONFIRMED)
+        failed: list[Exception] = []
+
+        def work(said) -> None:
+            try:
+                record(said)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the test must show it
+                failed.append(error)
+            finally:
+                connection.close()
+
+        notices = [first, later(first, DepositStatus.CONFIRMED)] * 4
+        threads = [threading.Thread(target=work, args=(said,)) for said in notices]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failed == []
+        assert Operation.objects.get().status == "confirmed"
+        assert balance(merchant).available == Decimal("0.01488")
 
 
 class TestAnyOrder:
