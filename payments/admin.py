@@ -14,13 +14,14 @@ from django.core.paginator import Paginator
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import path
 from django.utils.functional import cached_property
 
 from merchants import clock
 from merchants.admin import AuditedAdmin, ReadOnlyAdmin, facts, note, operator_of, operator_site
 from merchants.errors import Refusal
 from merchants.models import Merchant
-from payments import adjustments, deposits, terms
+from payments import adjustments, currency_desk, deposits, terms
 from payments.currencies import CURRENCIES
 from payments.models import (
     Address,
@@ -156,6 +157,10 @@ class TermsAdmin(AddOnlyAdmin):
     search_fields = ("currency",)
     autocomplete_fields = ("merchant",)
     ordering = ("-id",)
+
+    def get_urls(self) -> list[Any]:
+        page = self.admin_site.admin_view(currency_desk.currencies)
+        return [path("currencies/", page, name="payments_currencies"), *super().get_urls()]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         row = terms.agree(now=clock.now(), **form.cleaned_data)

@@ -227,3 +227,34 @@ class TestReleasingWhatWasHeld:
         merchant.unblock()
         inside.post(listing("operation"), form)
         assert ledger.balances(merchant)[0].available == Decimal("0.01488")
+
+
+class TestCurrencies:
+    PAGE = "/operator/payments/terms/currencies/"
+
+    def switch(self, client, merchant, act: str, currency: str = "BTC"):
+        form = {"merchant": str(merchant.pk), "currency": currency, "act": act}
+        return client.post(self.PAGE, form)
+
+    def test_are_all_shown(self, inside):
+        page = inside.get(self.PAGE).content.decode()
+        assert "XRP Ledger" in page
+        assert "cannot be enabled yet" in page
+
+    def test_are_enabled_and_disabled_at_the_terms_in_force(self, inside, merchant):
+        factories.terms("BTC", deposit_fee_percent=Decimal("0.02"))
+        assert self.switch(inside, merchant, "enable").status_code == 302
+        row = Terms.objects.get(merchant=merchant)
+        assert (row.enabled, row.deposit_fee_percent) == (True, Decimal("0.02"))
+        assert self.switch(inside, merchant, "disable").status_code == 302
+        assert not Terms.objects.filter(merchant=merchant).latest("id").enabled
+        assert AuditRecord.objects.order_by("-number").first().act == "operator.terms.disable"
+
+    def test_say_at_the_field_why_not(self, inside, merchant):
+        answer = self.switch(inside, merchant, "enable", "ETH")
+        assert "There are no terms for ETH yet" in answer.content.decode()
+        assert self.switch(inside, merchant, "explode").status_code == 200
+        assert not Terms.objects.exists()
+
+    def test_are_closed_to_strangers(self, client):
+        assert client.get(self.PAGE).status_code == 302
