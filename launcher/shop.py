@@ -26,7 +26,7 @@ LARGEST_BODY = 65536
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="refresh" content="5"><title>Demo shop</title><style>
+<meta http-equiv="refresh" content="5"><title>Demo shop</title><link rel="icon" href="data:,"><style>
 :root {{ color-scheme: light dark; --paper: #fff; --ground: #f6f7f9; --ink: #16202e;
  --quiet: #55617a; --line: #dfe4ec }}
 @media (prefers-color-scheme: dark) {{ :root {{ --paper: #18202b; --ground: #10151d; --ink: #e7ecf4;
