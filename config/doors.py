@@ -31,6 +31,13 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return render(request, "404.html", status=404)
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What Django refuses before any view: a host that is not ours, a form beyond its limits."""
+    if _is_program(request):
+        return JsonResponse({"error": "Bad content format", "code": "bad_content_format"}, status=400)
+    return HttpResponse("This request cannot be read.", status=400, content_type="text/plain")
+
+
 def failed(request: HttpRequest) -> HttpResponse:
     """Never through the template engine: it may be what failed."""
     if _is_program(request):

@@ -25,5 +25,6 @@ _BY_ROLE = {"web": _HEALTH + _WEB, "intake": _HEALTH + _INTAKE}
 
 urlpatterns = _BY_ROLE.get(settings.ROLE, _HEALTH + _WEB + _INTAKE)
 
+handler400 = "config.doors.bad_request"
 handler404 = "config.doors.not_found"
 handler500 = "config.doors.failed"

@@ -51,6 +51,12 @@ class TestErrors:
         assert client.get("/api/v3/anything").json() == {"error": "Not found", "code": "not_found"}
         assert "no such page" in client.get("/nothing").content.decode()
 
+    def test_are_json_for_a_program_at_a_host_that_is_not_ours(self, client):
+        answer = client.get("/api/v2/ping", headers={"Host": "evil.test"})
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_content_format")
+        page = client.get("/", headers={"Host": "evil.test"})
+        assert (page.status_code, page.content) == (400, b"This request cannot be read.")
+
     def test_name_nothing_of_what_failed(self, client, monkeypatch):
         def fail(*_, **__):
             raise RuntimeError("a secret detail")
