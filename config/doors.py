@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from payments import wire
 
-def healthz(request: HttpRequest) -> JsonResponse:
+
+def healthz(request: HttpRequest) -> HttpResponse:
     """200 once this process reaches its database; Valkey is not asked, it is expendable."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError:
-        return JsonResponse({"role": settings.ROLE, "database": "unreachable"}, status=503)
-    return JsonResponse({"role": settings.ROLE, "database": "ok"})
+        return _json({"role": settings.ROLE, "database": "unreachable"}, status=503)
+    return _json({"role": settings.ROLE, "database": "ok"})
 
 
 def front(request: HttpRequest) -> HttpResponse:
@@ -27,24 +30,29 @@ def front(request: HttpRequest) -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if _is_program(request):
-        return JsonResponse({"error": "Not found", "code": "not_found"}, status=404)
+        return _json({"error": "Not found", "code": "not_found"}, status=404)
     return render(request, "404.html", status=404)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """What Django refuses before any view: a host that is not ours, a form beyond its limits."""
     if _is_program(request):
-        return JsonResponse({"error": "Bad content format", "code": "bad_content_format"}, status=400)
+        return _json({"error": "Bad content format", "code": "bad_content_format"}, status=400)
     return HttpResponse("This request cannot be read.", status=400, content_type="text/plain")
 
 
 def failed(request: HttpRequest) -> HttpResponse:
     """Never through the template engine: it may be what failed."""
     if _is_program(request):
-        return JsonResponse({"error": "Internal server error", "code": "internal_error"}, status=500)
+        return _json({"error": "Internal server error", "code": "internal_error"}, status=500)
     return HttpResponse(
         "Something failed on our side. Nothing was changed.", status=500, content_type="text/plain"
     )
+
+
+def _json(body: dict[str, str], *, status: int = 200) -> HttpResponse:
+    """In the wire's own bytes."""
+    return HttpResponse(wire.php_json(body), status=status, content_type="application/json")
 
 
 def _is_program(request: HttpRequest) -> bool:
@@ -52,6 +60,25 @@ def _is_program(request: HttpRequest) -> bool:
 
 
 _DOORS = (("/api/", "api"), ("/operator/", "operator"), ("/invoice/", "checkout"), ("/terminal/", "checkout"))
+
+
+class OnlyStorableQueries:
+    """Refuses a query that is no UTF-8 or holds what PostgreSQL cannot: NUL, half a surrogate pair."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.META.get("QUERY_STRING") and not _is_storable(request.META["QUERY_STRING"]):
+            return bad_request(request, Exception())
+        return self._get_response(request)
+
+
+def _is_storable(query: str) -> bool:
+    try:
+        return wire.is_storable(unquote_to_bytes(query.encode("latin-1")).decode())
+    except UnicodeError:
+        return False
 
 
 class OneHostForEachDoor:

@@ -109,6 +109,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "config.doors.OneHostForEachDoor",
+    "config.doors.OnlyStorableQueries",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "merchants.sessions.DoorSessionMiddleware",
@@ -219,6 +220,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 OTP_TOTP_ISSUER = "Bursar"
+LOGIN_REDIRECT_URL = "/operator/"
 
 # The API caps bodies at 64 kB by itself; this is the cap for everything else.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576

@@ -221,6 +221,10 @@ class MerchantAdmin(AuditedAdmin):
     readonly_fields = ("wire_id", "status", "created_at")
     actions = ("block", "unblock")
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """A merchant that is not made yet has no number, state or date to show."""
+        return self.fields if obj else ("name", "public_name", "take_tag_as_string")
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 

@@ -14,6 +14,9 @@ OPERATOR_PATH = "/operator/"
 OPERATOR_COOKIE = "bursar_operator"
 
 
+PROGRAMS = ("/api/", "/callbacks/")
+
+
 class DoorSessionMiddleware(SessionMiddleware):
     """Django's sessions; below the operator's path they live under another cookie's name."""
 
@@ -23,6 +26,8 @@ class DoorSessionMiddleware(SessionMiddleware):
             if OPERATOR_COOKIE in others:
                 others[_usual()] = others.pop(OPERATOR_COOKIE)
             request.COOKIES = others
+        elif request.path.startswith(PROGRAMS):
+            request.COOKIES = {}  # no door of a program reads a cookie, or may touch a browser's
         super().process_request(request)
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:

@@ -16,6 +16,7 @@ from callbacks import incoming
 from callbacks.tasks import PROCESS_INCOMING
 from payments import doorbell
 from payments.api.errors import BAD_CONTENT, NOT_FOUND
+from payments.api.negotiation import JsonWhateverIsAsked
 from payments.processors.base import BadSignature, RawRequest
 from payments.processors.registry import UnknownProcessor
 from payments.wire import MAX_BODY_BYTES
@@ -36,6 +37,10 @@ _ANSWERS = MappingProxyType(
 
 class ProcessorCallback(APIView):
     """POST /callbacks/<processor>/: 200 `OK` once the callback is committed, also when it was before."""
+
+    content_negotiation_class = JsonWhateverIsAsked
+    metadata_class = None
+    http_method_names = ("post",)
 
     def post(self, request: Request, processor: str) -> HttpResponse:
         raw = RawRequest(

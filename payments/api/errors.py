@@ -41,6 +41,8 @@ def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
             return Response(NOT_ALLOWED, status=status.HTTP_405_METHOD_NOT_ALLOWED)
         case exceptions.NotFound():
             return Response(NOT_FOUND, status=status.HTTP_404_NOT_FOUND)
+        case exceptions.APIException():
+            return Response(BAD_CONTENT, status=status.HTTP_400_BAD_REQUEST)
         case DatabaseError():
             log.error("database unavailable: %s", context["request"].path, exc_info=error)
             return unavailable()

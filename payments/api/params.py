@@ -1,12 +1,13 @@
 """Parameters of the API: REST framework serializers whose fields speak the wire's types and sentences.
 
-Every failing field is reported, one sentence each. A parameter that is null counts as absent, unknown ones
-are ignored.
+Every failing field is reported, one sentence each. A parameter that is null or empty counts as absent;
+unknown ones are ignored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, ClassVar, NoReturn
 
 from rest_framework import serializers
@@ -98,7 +99,21 @@ class Person(Parameter):
             self.fail("invalid")
         if not all(isinstance(data.get(name), str) and data[name] for name in shape):
             self.fail("invalid")
-        return data
+        if not isinstance(data.get("email", ""), str):
+            self.fail("invalid")
+        kept: Mapping[str, Any] = _storable(data)
+        return kept
+
+
+def _storable(value: Any) -> Any:
+    """The value as plain JSON; a number with a fraction keeps its digits as text."""
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _storable(item) for name, item in value.items()}
+    return value
 
 
 class Params(serializers.Serializer[Any]):
@@ -106,7 +121,7 @@ class Params(serializers.Serializer[Any]):
 
     @classmethod
     def read(cls, data: Mapping[str, Any], **context: Any) -> dict[str, Any]:
-        present = {name: value for name, value in data.items() if value is not None}
+        present = {name: value for name, value in data.items() if value is not None and value != ""}
         params = cls(data=present, context=context)
         params.is_valid(raise_exception=True)
         return dict(params.validated_data)

@@ -11,7 +11,6 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from rest_framework import exceptions
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -23,8 +22,11 @@ from merchants.models import Merchant
 from merchants.signing import KEY_HEADER, SIGNATURE_HEADER
 from payments import addresses, doorbell, ledger, rates, tasks, terms, wire
 from payments.api import params, shapes
+from payments.api.negotiation import JsonWhateverIsAsked
 from payments.processors.base import Pair
 from payments.terms import Offer
+
+_OF_A_CALLBACK = frozenset({"fees", "status", "transactions"})
 
 
 class WireRenderer(BaseRenderer):
@@ -40,16 +42,6 @@ class WireRenderer(BaseRenderer):
         return b"" if data is None else wire.php_json(data)
 
 
-class JsonWhateverIsAsked(BaseContentNegotiation):
-    """There is one representation; an odd Accept header is no reason to refuse."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        return None
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
-        return renderers[0], renderers[0].media_type
-
-
 class SignedView(APIView):
     """A view for a signed request."""
 
@@ -63,6 +55,16 @@ class SignedView(APIView):
         """The request's parameters. Raises `BadContent`."""
         request: HttpRequest = self.request._request
         return wire.parse_body(request.body, request.headers.get("Content-Type", ""))
+
+    def write_body(self) -> dict[str, Any]:
+        """The parameters of a request that changes something.
+
+        Our own callbacks carry valid signatures of the merchant's key; played back at us, they are refused.
+        """
+        body = self.body()
+        if body.keys() >= _OF_A_CALLBACK:
+            raise wire.BadContent
+        return body
 
     @cached_property
     def now(self) -> Any:
@@ -87,7 +89,8 @@ class Ping(SignedView):
     http_method_names = ("get", "head")
 
     def perform_authentication(self, request: Request) -> None:
-        if KEY_HEADER in request.headers and SIGNATURE_HEADER in request.headers:
+        both = KEY_HEADER in request.headers and SIGNATURE_HEADER in request.headers
+        if both or request.method not in {"GET", "HEAD"}:
             super().perform_authentication(request)
 
     def get(self, request: Request) -> HttpResponse:
@@ -120,7 +123,7 @@ class AccountsList(SignedView):
 
 class AddressesTake(SignedView):
     def post(self, request: Request) -> Response:
-        wanted = params.TakeAddressParams.read(self.body(), offers=self.offers, converts=self._converts)
+        wanted = params.TakeAddressParams.read(self.write_body(), offers=self.offers, converts=self._converts)
         taken = addresses.take(
             merchant=self.merchant,
             order=_order(wanted),

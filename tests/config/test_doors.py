@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from django.core.signals import request_started
+from django.db import close_old_connections
+from django.test import RequestFactory
+
+from config.wsgi import application
+from merchants import signing
+from tests import factories
+from tests.signed import SignedClient
 
 ROOT = Path(__file__).parents[2]
 HOSTS = {"backoffice": "desk.test", "api": "api.test", "checkout": "pay.test", "operator": "ops.test"}
@@ -63,9 +72,6 @@ class TestErrors:
 
         monkeypatch.setattr("payments.ledger.balances", fail)
         client.raise_request_exception = False
-        from tests import factories
-        from tests.signed import SignedClient
-
         answer = SignedClient(factories.merchant()).post("accounts/list", b"")
         assert answer.status_code == 500
         assert answer.json() == {"error": "Internal server error", "code": "internal_error"}
@@ -122,3 +128,45 @@ class TestSettings:
         )
         done = manage("shell", "-v0", "-c", ask, BURSAR_ROLE=role)
         assert "closed" in done.stdout, done.stderr
+
+
+@pytest.mark.django_db
+class TestChunkedBodies:
+    """Through the WSGI application itself: the server has taken the chunks apart and tells no length."""
+
+    def ask(self, body: bytes, signature: str) -> tuple[str, bytes]:
+        statuses: list[str] = []
+        environ = RequestFactory().generic("POST", "/api/v2/currencies/list").environ
+        environ |= {
+            "HTTP_TRANSFER_ENCODING": "chunked",
+            "CONTENT_TYPE": "application/json",
+            "HTTP_X_PROCESSING_KEY": self.client.key,
+            "HTTP_X_PROCESSING_SIGNATURE": signature,
+            "wsgi.input": io.BytesIO(body),
+        }
+        environ.pop("CONTENT_LENGTH", None)
+        answer = application(environ, lambda status, headers, *_: statuses.append(status))
+        return statuses[0][:3], b"".join(answer)
+
+    @pytest.fixture(autouse=True)
+    def _client(self):
+        self.client = SignedClient(factories.merchant())
+        request_started.disconnect(close_old_connections)  # as Django's own test client does
+        yield
+        request_started.connect(close_old_connections)
+
+    def sign(self, body: bytes) -> str:
+        return signing.sign(self.client.secret, body)
+
+    def test_are_what_is_signed_and_read(self):
+        body = b'{"visible":"maybe"}'
+        status, answer = self.ask(body, self.sign(body))
+        assert (status, b"visible" in answer) == ("400", True)
+
+    def test_are_never_taken_for_nothing(self):
+        assert self.ask(b'{"visible":false}', self.sign(b""))[0] == "403"
+
+    def test_are_refused_when_they_are_too_large(self):
+        body = b"{" + b" " * 70_000 + b"}"
+        assert self.ask(body, self.sign(body))[0] == "400"
+        assert self.ask(b"x" * 2_000_000, "0" * 128)[0] == "400"

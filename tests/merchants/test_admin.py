@@ -144,6 +144,10 @@ class TestChangingOnesPassword:
 
 
 class TestMerchants:
+    def test_have_a_page_to_make_them(self, inside):
+        page = inside.get("/operator/merchants/merchant/add/")
+        assert (page.status_code, "client_id" in page.content.decode()) == (200, False)
+
     def test_are_made_and_changed_with_an_audit_record_each(self, inside, operator):
         fields = {"name": "My Shop", "public_name": "My Shop Ltd"}
         assert inside.post("/operator/merchants/merchant/add/", fields).status_code == 302

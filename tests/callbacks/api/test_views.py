@@ -48,6 +48,11 @@ class TestAnswers:
     def test_200_without_a_trailing_slash_too(self) -> None:
         assert post(path="/callbacks/sandbox").status_code == 200
 
+    @pytest.mark.parametrize("accept", ["text/plain", "text/html", "application/xml", "nonsense"])
+    def test_200_whatever_the_processor_would_accept(self, accept: str) -> None:
+        headers = upstream.headers(BODY) | {"Accept": accept}
+        assert post(headers=headers, path="/callbacks/sandbox/?format=xml").status_code == 200
+
     @pytest.mark.parametrize(
         "content_type",
         ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""],

@@ -73,6 +73,9 @@ class TestPing:
         assert answer.json() == {"error": "Bad signature header", "code": "bad_header_signature"}
         assert answer.status_code == 403
 
+    def test_asks_for_a_key_before_it_refuses_to_be_written_to(self, client):
+        assert client.post("/api/v2/ping").json()["code"] == "required_header_key"
+
     def test_is_read_only(self, api):
         answer = api.post("ping", b"{}")
         assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
@@ -131,6 +134,15 @@ class TestRefusals:
     def test_ignores_what_the_caller_would_accept(self, api):
         answer = api.post("accounts/list?format=xml", b"{}", headers={"Accept": "text/html"})
         assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
+
+    @pytest.mark.parametrize("query", ["a=%00", "a=%ff", "%ff=1", "a=%ed%a0%80"])
+    def test_refuses_a_query_that_is_no_text(self, api, query):
+        answer = api.post(f"accounts/list?{query}", b"{}")
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_content_format")
+
+    def test_touches_no_cookie_of_a_browser(self, api):
+        answer = api.post("accounts/list", b"{}", headers={"Cookie": "sessionid=abc; csrftoken=x"})
+        assert (answer.status_code, answer.cookies) == (200, {})
 
     def test_answers_with_and_without_a_trailing_slash(self, api):
         assert api.post("accounts/list/", b"{}").status_code == 200
@@ -355,6 +367,30 @@ class TestAddressesTake:
             "sender_type": "natural",
             "sender_data": person,
         }
+
+    def test_keeps_the_digits_of_any_number_in_compliance_data(self, api):
+        pool("BTC", "2N1")
+        body = (
+            b'{"foreign_id":"u","currency":"BTC","sender_type":"natural","sender_data":{"first_name":"A",'
+            b'"last_name":"B","date_of_birth":"1990","more":[{"share":1.50},2,1e-7]}}'
+        )
+        assert api.post("addresses/take", body).status_code == 201
+        kept = Address.objects.get(foreign_id="u").sender["sender_data"]
+        assert kept["more"] == [{"share": "1.50"}, 2, "1E-7"]
+
+    def test_takes_an_empty_optional_parameter_for_an_absent_one(self, api):
+        pool("BTC", "2N1")
+        order = {"foreign_id": "u", "currency": "BTC", "convert_to": "", "end_user_reference": ""}
+        data = api.post("addresses/take", order).json()["data"]
+        assert "convert_to" not in data
+        assert "end_user_reference" not in data
+
+    def test_refuses_a_callback_of_ours_played_back(self, api):
+        pool("BTC", "2N1")
+        order = {"foreign_id": "u", "currency": "BTC", "fees": [], "status": "confirmed", "transactions": []}
+        answer = api.post("addresses/take", order)
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_content_format")
+        assert Address.objects.free().count() == 1
 
     def test_shows_nobody_anothers_address(self, api):
         pool("BTC", "2N1", "2N2")
