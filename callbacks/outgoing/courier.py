@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from callbacks import connector
 from callbacks.connector import Answer, NotDelivered
@@ -33,6 +33,8 @@ LOOK_SECONDS = 0.25
 """How often a courier with free hands looks for more while it waits for answers."""
 GATHER_SECONDS = 0.004
 """After one answer, how long others are waited for, to be recorded in the same statement."""
+PATIENCE_SECONDS, PAUSE_SECONDS = 10.0, 0.5
+"""How long, and how often, a database that is away is tried before answers are given up."""
 MOST_BODY = 64 * 1024
 MOST_BODY_OF_A_DELIVERY = 4 * 1024
 MOST_HEADERS = 50
@@ -84,8 +86,25 @@ class Courier:
         done, self._on_their_way = wait(self._on_their_way, timeout=GATHER_SECONDS)
         tries = [one for future in done if (one := future.result())]
         if tries:
-            queue.record(tries=tries)
+            _note(tries)
         return len(done)
+
+
+def _note(tries: list[Try]) -> None:
+    """Records, and waits a while for a database that is away: what receivers answered cannot be asked again.
+
+    Recording the same try twice is harmless, so an unanswered COMMIT is no reason to stop.
+    """
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return queue.record(tries=tries)
+        except (OperationalError, InterfaceError) as error:
+            if connection.in_atomic_block or time.monotonic() > until:
+                raise
+            log.warning("%s answers not recorded yet: %s", len(tries), error)
+            connection.close()
+            time.sleep(PAUSE_SECONDS)
 
 
 def _signer(merchant: int) -> SigningKey | None:

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from callbacks import outgoing
 from callbacks.models import DeliveryAttempt, Endpoint, Health, OutgoingState
@@ -238,6 +239,27 @@ class TestLostWorker:
             None,
             200,
         ]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_has_not_lost_the_answer_when_only_its_connection_died(
+        self, merchant: Merchant, secret: str
+    ) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            backend = cursor.fetchone()[0]
+
+        def cut_and_answer(socket: Any, request: Any) -> bool:
+            with connection.cursor() as cursor:  # the receiver's thread has a connection of its own
+                cursor.execute("SELECT pg_terminate_backend(%s)", [backend])
+            connection.close()
+            return answers()(socket, request)
+
+        with Receiver(cut_and_answer) as receiver:
+            row = callback(endpoint(receiver.url, merchant=merchant))
+            deliver()
+        assert state(row) == OutgoingState.DELIVERED
+        assert [one.status for one in DeliveryAttempt.objects.all()] == [200]
+        assert len(receiver.requests) == 1
 
     def test_that_was_stopped_too_long_sends_nothing(
         self, merchant: Merchant, secret: str, monkeypatch: Any
