@@ -1,6 +1,6 @@
 # The everyday commands; each is what CI runs.
 BIN = .venv/bin
-UV_COMPILE = $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11
+UV_COMPILE = $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-strip-extras --python-version 3.11
 
 .PHONY: up demo test lint types contracts check lock
 up:

@@ -9,7 +9,15 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-COMPILE = ("--universal", "--generate-hashes", "--no-header", "--quiet", "--python-version", "3.11")
+COMPILE = (
+    "--universal",
+    "--generate-hashes",
+    "--no-header",
+    "--no-strip-extras",
+    "--quiet",
+    "--python-version",
+    "3.11",
+)
 LOCKS = {
     "requirements.lock": ("pyproject.toml",),
     "requirements-dev.lock": ("--group", "dev", "pyproject.toml", "-c", "requirements.lock"),
@@ -32,7 +40,7 @@ def without_comments(text: str) -> list[str]:
 
 def pins(text: str) -> dict[str, tuple[int, ...]]:
     """Each package's version, as numbers as far as it consists of them."""
-    found = re.findall(r"^([A-Za-z0-9_.-]+)==([0-9.]+)", text, re.MULTILINE)
+    found = re.findall(r"^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?==([0-9.]+)", text, re.MULTILINE)
     return {name.lower(): version(number) for name, number in found}
 
 
