@@ -17,6 +17,8 @@ from pathlib import Path
 from launcher.state import DEMO, ROOT, VAR, LauncherRefusal, alone, read, running
 
 OWNERS = {"migrate", "showmigrations", "makemigrations", "sqlmigrate", "dbshell"}
+PROOFS = {"soak": "tests.soak", "fuzz": "tests.fuzz", "bench": "bench"}
+"""Commands that are programs of their own; each brings its own services and explains itself with --help."""
 RED, PLAIN = ("\033[31m", "\033[0m") if sys.stdout.isatty() else ("", "")
 
 
@@ -25,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     passed_on = {"manage": _manage, "shell": _shell, "sandbox": _sandbox, "test": _test}
     try:
+        if given and given[0] in PROOFS:
+            return _run(["-m", PROOFS[given[0]], *given[1:]], _without_settings())
         if given and given[0] in passed_on and given[1:2] not in (["--help"], ["-h"]):
             return passed_on[given[0]](given[1:])
         options = _parser().parse_args(given or ["--help"])
@@ -71,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
         ("manage", "Django's command line, against the running `up`", "./bursar manage check"),
         ("shell", "a Python shell in the running `up`", "./bursar shell"),
         ("sandbox", "play payer, miner and faults", "./bursar sandbox pay ADDRESS 0.01"),
+        ("soak", "prove the promises under kill -9 and cut lines", "./bursar soak R1 --full"),
+        ("fuzz", "throw bad requests at the API and at intake", "./bursar fuzz --requests 5000"),
+        ("bench", "measure, each figure against a baseline of the same run", "./bursar bench api"),
     ):
         further = commands.add_parser(name, help=text, epilog=f"Example: {example}")
         further.add_argument("arguments", nargs="*", help="passed on as they are")
