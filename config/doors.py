@@ -1,4 +1,4 @@
-"""What every process answers whatever its role: health, the front page, and the last-resort errors."""
+"""What every process answers whatever its role: health and the last-resort errors."""
 
 from __future__ import annotations
 
@@ -21,11 +21,6 @@ def healthz(request: HttpRequest) -> HttpResponse:
     except DatabaseError:
         return _json({"role": settings.ROLE, "database": "unreachable"}, status=503)
     return _json({"role": settings.ROLE, "database": "ok"})
-
-
-def front(request: HttpRequest) -> HttpResponse:
-    """The front page: which doors this installation has."""
-    return render(request, "front.html", {"sandbox": settings.SANDBOX, "public_url": settings.PUBLIC_URL})
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -12,12 +12,13 @@ from django.urls import URLPattern, URLResolver, include, path
 from callbacks.api import urls as intake
 from config import doors
 from merchants.admin import operator_site
+from merchants.backoffice import urls as merchant_pages
 from payments.api import urls as api
 
 _HEALTH: list[URLPattern | URLResolver] = [path("healthz", doors.healthz)]
 _INTAKE: list[URLPattern | URLResolver] = [path("callbacks/", include(intake))]
 _WEB: list[URLPattern | URLResolver] = [
-    path("", doors.front, name="front"),
+    path("", include(merchant_pages)),
     path("api/v2/", include(api)),
     path("operator/", operator_site.urls),
 ]

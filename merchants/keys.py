@@ -8,7 +8,7 @@ time the verb returns. All acts on one merchant's keys run one after the other.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Unpack
@@ -73,6 +73,12 @@ class AllowsEverywhere(Refusal):
     field = "ips"
 
 
+class ChangedMeanwhile(Refusal):
+    """The list was changed meanwhile. Look at what it is now, and change that."""
+
+    field = "ips"
+
+
 @dataclass(frozen=True)
 class Activated:
     """A key that works from now on, and its secret, which exists in clear nowhere else."""
@@ -123,7 +129,7 @@ def activate(
         raise Deactivated
     if _end_overdue(keys, now):
         raise AnotherKeyIsActive
-    _replace_allowlist(key, _networks(allowlist))
+    _replace_allowlist(key, read_allowlist(allowlist))
     return _activate(key, "keys.activate", by, now, how)
 
 
@@ -184,6 +190,7 @@ def set_allowlist(
     key_id: int,
     entries: Iterable[str],
     everywhere_confirmed: bool = False,
+    instead_of: Sequence[str] | None = None,
     by: User | None,
     now: datetime,
     pause: Pause = time.sleep,
@@ -191,15 +198,18 @@ def set_allowlist(
 ) -> list[Network]:
     """Limits a key to `entries` (IPv4, IPv6, CIDR); none means from anywhere. True everywhere on return.
 
+    instead_of: the list that the person saw; another one by now is `ChangedMeanwhile`.
     Raises `NoSuchKey`, `Deactivated`, `TooManyEntries`, `AllowsEverywhere` unless confirmed, and, naming
     the entry, `networks.BadNetwork` and `networks.AddressInsideNetwork`.
     """
-    networks = _networks(entries, everywhere_confirmed=everywhere_confirmed)
+    networks = read_allowlist(entries, everywhere_confirmed=everywhere_confirmed)
     with transaction.atomic():
         key = _pick(_locked_keys(merchant), key_id)
         if key.state == KeyState.DEACTIVATED:
             raise Deactivated
-        before = {"allowlist": [str(entry) for entry in key.allowlist.order_by("id")]}
+        before = {"allowlist": allowlist_of(key)}
+        if instead_of is not None and list(instead_of) != before["allowlist"]:
+            raise ChangedMeanwhile
         _replace_allowlist(key, networks)
         _audit("keys.set_allowlist", key, by, now, how, before=before)
         _wait_out_caches(pause)
@@ -228,6 +238,11 @@ def signing_key_for(merchant: Merchant | int) -> SigningKey | None:
     newest = active[-1]
     signing = newest if newest.first_used_at else active[0]
     return SigningKey(signing.public_key, signing.secret())
+
+
+def allowlist_of(key: ApiKey) -> list[str]:
+    """The key's addresses and networks as people write them, in the order in which they were given."""
+    return [str(entry) for entry in key.allowlist.order_by("id")]
 
 
 def _locked_keys(merchant: Merchant) -> list[ApiKey]:
@@ -264,8 +279,8 @@ def _activate(key: ApiKey, act: str, by: User | None, now: datetime, how: audit.
     return Activated(key, secret)
 
 
-def _networks(entries: Iterable[str], *, everywhere_confirmed: bool = False) -> list[Network]:
-    """`entries` as networks, each once, in their order."""
+def read_allowlist(entries: Iterable[str], *, everywhere_confirmed: bool = False) -> list[Network]:
+    """`entries` as networks, each once, in their order. Raises what `set_allowlist` says of entries."""
     texts = [entry for entry in entries if entry.strip()]
     if len(texts) > MOST_ENTRIES:
         raise TooManyEntries(most=MOST_ENTRIES, count=len(texts))
@@ -284,7 +299,7 @@ def _replace_allowlist(key: ApiKey, networks: Iterable[Network]) -> None:
 def _audit(
     act: str, key: ApiKey, by: User | None, now: datetime, how: audit.How, before: audit.Facts | None = None
 ) -> None:
-    after = key.facts() | {"allowlist": [str(entry) for entry in key.allowlist.order_by("id")]}
+    after = key.facts() | {"allowlist": allowlist_of(key)}
     audit.record(
         actor=by,
         act=act,

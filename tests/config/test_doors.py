@@ -42,7 +42,7 @@ class TestHealth:
 class TestHosts:
     @pytest.mark.parametrize(
         ("path", "door"),
-        [("/", "backoffice"), ("/api/v2/ping", "api"), ("/operator/login/", "operator")],
+        [("/sign-in/", "backoffice"), ("/api/v2/ping", "api"), ("/operator/login/", "operator")],
     )
     def test_serve_one_door_each(self, client, hosts, path, door):
         for name, host in HOSTS.items():
@@ -51,7 +51,7 @@ class TestHosts:
 
     def test_are_all_one_where_none_is_named(self, client):
         assert client.get("/api/v2/ping").status_code == 200
-        assert client.get("/").status_code == 200
+        assert client.get("/sign-in/").status_code == 200
 
 
 @pytest.mark.django_db

@@ -1,0 +1,1 @@
+"""The back-office pages of merchants: keys, team, audit, account; and the base that every page stands on."""
