@@ -50,7 +50,13 @@ def of_amounts(amounts: Sequence[Money], prices: Mapping[Pair, Rate]) -> Worth:
 
 
 def _in(target: str, money: Money, prices: Mapping[Pair, Rate]) -> Money | None:
+    """At the direct price, or by way of bitcoin where there is none."""
     if money.currency == target:
         return money
-    rate = prices.get(Pair(money.currency, target))
-    return None if rate is None else Money(money.times(rate.price).amount, target)
+    direct = prices.get(Pair(money.currency, target))
+    if direct:
+        return Money(money.times(direct.price).amount, target)
+    by_way = prices.get(Pair(money.currency, BESIDE_IT))
+    if not by_way or target == BESIDE_IT:
+        return None
+    return _in(target, Money(money.times(by_way.price).amount, BESIDE_IT), prices)

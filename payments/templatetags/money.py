@@ -31,6 +31,13 @@ def in_currency(value: Decimal | None, currency: str) -> str:
     return "–" if value is None else _text(value, currency)
 
 
+@register.filter
+def thousands(text: str) -> str:
+    """Narrow spaces between thousands, for sums that are read and not copied."""
+    whole, point, decimals = text.partition(".")
+    return f"{int(whole):,}".replace(",", "\u202f") + point + decimals
+
+
 @register.inclusion_tag("backoffice/_totals.html")
 def totals(merchant: Merchant) -> dict[str, Any]:
     """The merchant's whole balance in EUR and in BTC, at the current prices."""
