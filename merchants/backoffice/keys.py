@@ -93,9 +93,7 @@ class _KeyAct(_OfKey, Act):
 
     def told(self, activated: keys.Activated) -> HttpResponse:
         """The one page that ever shows the secret. It is no redirect: nothing may keep it."""
-        response = self.render({"key": activated.key, "secret": activated.secret}, status=200)
-        response["Cache-Control"] = "no-store"
-        return response
+        return self.render({"key": activated.key, "secret": activated.secret})
 
 
 class Generate(_KeyAct):
