@@ -14,11 +14,13 @@ from config import doors
 from merchants.admin import operator_site
 from merchants.backoffice import urls as merchant_pages
 from payments.api import urls as api
+from payments.backoffice import urls as money_pages
 
 _HEALTH: list[URLPattern | URLResolver] = [path("healthz", doors.healthz)]
 _INTAKE: list[URLPattern | URLResolver] = [path("callbacks/", include(intake))]
 _WEB: list[URLPattern | URLResolver] = [
     path("", include(merchant_pages)),
+    path("", include(money_pages)),
     path("api/v2/", include(api)),
     path("operator/", operator_site.urls),
 ]

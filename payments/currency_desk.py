@@ -15,14 +15,14 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
 from merchants import clock
-from merchants.admin import facts, note, operator_site
+from merchants.admin import how, operator_of, operator_site
 from merchants.errors import Refusal
 from merchants.models import Merchant
 from payments import terms
 from payments.currencies import CURRENCIES
 from payments.models import Terms
 
-ACTS = {"enable": terms.enable, "disable": terms.disable}
+ACTS = {"enable": "enabled", "disable": "disabled"}
 
 
 class SwitchForm(forms.Form):
@@ -56,9 +56,12 @@ def currencies(request: HttpRequest) -> HttpResponse:
 
 
 def switch(request: HttpRequest, *, merchant: Merchant, currency: str, act: str) -> None:
-    row = ACTS[act](merchant=merchant, currency=currency, now=clock.now())
-    note(request, act, row, before=None, after=facts(row))
-    messages.success(request, f"{merchant}: {currency} is {act}d.")
+    common: Any = {"merchant": merchant, "by": operator_of(request), "now": clock.now(), **how(request)}
+    if act == "enable":
+        terms.enable(currency=currency, **common)
+    else:
+        terms.disable(currency=currency, **common)
+    messages.success(request, f"{merchant}: {currency} is {ACTS[act]}.")
 
 
 def _rows(now: datetime) -> list[dict[str, Any]]:

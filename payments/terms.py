@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 from django.db import transaction
 from django.db.models import Q
 
+from merchants import audit
 from merchants.errors import Refusal
-from merchants.models import Merchant
-from payments import addresses, currencies, ledger
+from merchants.models import Merchant, User
+from payments import addresses, ledger
+from payments import currencies as registry
 from payments.currencies import Currency
 from payments.models import Terms
 
@@ -80,7 +82,7 @@ def agree(
     prices: columns of `Terms`; a minimum that is not named is the registry's. An enabled currency gets its
     accounts and addresses. Raises `UnknownCurrency`, `CurrencyNotSupported`.
     """
-    known = currencies.get(currency)
+    known = registry.get(currency)
     if enabled and not known.can_be_enabled:
         raise CurrencyNotSupported(currency=currency)
     minimums = {"deposit_minimum": known.minimum_deposit, "withdrawal_minimum": known.minimum_withdrawal}
@@ -94,21 +96,60 @@ def agree(
     return row
 
 
-def enable(*, merchant: Merchant, currency: str, now: datetime) -> Terms:
-    """Enables a currency at the merchant's last terms, or at the installation's; opens its accounts.
+def enable(
+    *, merchant: Merchant, currency: str, by: User | None = None, now: datetime, **how: Unpack[audit.How]
+) -> Terms:
+    """Enables one currency; as `enable_all`."""
+    return enable_all(merchant=merchant, currencies=[currency], by=by, now=now, **how)[0]
 
-    Raises `UnknownCurrency`, `CurrencyNotSupported` or `NoTerms`.
+
+@transaction.atomic
+def enable_all(
+    *,
+    merchant: Merchant,
+    currencies: Sequence[str],
+    by: User | None = None,
+    now: datetime,
+    **how: Unpack[audit.How],
+) -> list[Terms]:
+    """Enables currencies at the merchant's last terms, or at the installation's; opens their accounts.
+
+    All of them or, on a refusal, none. Raises `UnknownCurrency`, `CurrencyNotSupported` or `NoTerms`.
     """
-    return _switch(merchant, currency, enabled=True, now=now)
+    rows = [_switch(merchant, currency, enabled=True, now=now) for currency in currencies]
+    _audit("currencies.enable", merchant, currencies, by, now, how)
+    return rows
 
 
-def disable(*, merchant: Merchant, currency: str, now: datetime) -> Terms:
-    """Disables a currency: refused to programs and payers from now on; its account stays."""
-    return _switch(merchant, currency, enabled=False, now=now)
+@transaction.atomic
+def disable(
+    *, merchant: Merchant, currency: str, by: User | None = None, now: datetime, **how: Unpack[audit.How]
+) -> Terms:
+    """Disables a currency: refused to programs and payers from now on; its account stays.
+
+    Raises `UnknownCurrency` or `NoTerms`.
+    """
+    row = _switch(merchant, currency, enabled=False, now=now)
+    _audit("currencies.disable", merchant, [currency], by, now, how)
+    return row
+
+
+def _audit(
+    act: str, merchant: Merchant, codes: Sequence[str], by: User | None, now: datetime, how: audit.How
+) -> None:
+    audit.record(
+        actor=by,
+        act=act,
+        merchant=merchant,
+        subject=merchant.subject,
+        after={"currencies": list(codes)},
+        now=now,
+        **how,
+    )
 
 
 def _switch(merchant: Merchant, currency: str, *, enabled: bool, now: datetime) -> Terms:
-    known = currencies.get(currency)
+    known = registry.get(currency)
     if enabled and not known.can_be_enabled:
         raise CurrencyNotSupported(currency=currency)
     rows = Terms.objects.effective(now).filter(currency=currency)
@@ -122,5 +163,5 @@ def _switch(merchant: Merchant, currency: str, *, enabled: bool, now: datetime) 
 def _in_force(merchant_id: int | None, now: datetime) -> dict[str, Offer]:
     whose = Q(merchant=None) if merchant_id is None else Q(merchant=merchant_id)
     rows = Terms.objects.effective(now).filter(whose)
-    offers = [Offer(currencies.get(row.currency), row) for row in rows]
+    offers = [Offer(registry.get(row.currency), row) for row in rows]
     return {offer.currency.code: offer for offer in sorted(offers, key=lambda offer: offer.currency.id)}

@@ -9,7 +9,7 @@ from merchants.backoffice.access import SignedIn
 from merchants.models import Membership
 from merchants.roles import Role
 
-LANDING = "keys"
+LANDING = "balances"
 """The name of the page that a merchant's staff see first."""
 
 

@@ -32,6 +32,12 @@ def in_currency(value: Decimal | None, currency: str) -> str:
 
 
 @register.filter
+def percent(fraction: Decimal) -> str:
+    """A fraction as people say it: 0.008 is 0.8 %."""
+    return f"{_text(fraction * 100, '')} %"
+
+
+@register.filter
 def thousands(text: str) -> str:
     """Narrow spaces between thousands, for sums that are read and not copied."""
     whole, point, decimals = text.partition(".")

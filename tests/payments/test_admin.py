@@ -248,7 +248,7 @@ class TestCurrencies:
         assert (row.enabled, row.deposit_fee_percent) == (True, Decimal("0.02"))
         assert self.switch(inside, merchant, "disable").status_code == 302
         assert not Terms.objects.filter(merchant=merchant).latest("id").enabled
-        assert AuditRecord.objects.order_by("-number").first().act == "operator.terms.disable"
+        assert AuditRecord.objects.order_by("-number").first().act == "currencies.disable"
 
     def test_say_at_the_field_why_not(self, inside, merchant):
         answer = self.switch(inside, merchant, "enable", "ETH")

@@ -1,0 +1,1 @@
+"""The back-office pages of money: balances, currencies and fees, transactions, addresses."""
