@@ -149,8 +149,9 @@ def _is_ours(name: str) -> bool:
 def _gunicorn(bind: str, *, workers: int) -> list[str]:
     """What is loaded before the fork is shared between workers; a single one would share it with nobody."""
     command = python(
-        *("-m", "gunicorn", "config.wsgi", "-b", bind, "-k", "gthread", "-w", str(workers)),
-        *("--threads", "4", "--no-control-socket", "--graceful-timeout", "8", "--keep-alive", "15"),
+        *("-m", "gunicorn", "config.wsgi", "-b", bind, "-k", "config.server.WireWorker"),
+        *("-w", str(workers), "--threads", "4", "--no-control-socket"),
+        *("--graceful-timeout", "8", "--keep-alive", "15"),
     )
     return [*command, "--preload"] if workers > 1 else command
 
