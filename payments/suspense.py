@@ -32,7 +32,7 @@ def record(
     """
     row = row or _first_seen(notice, processor, now)
     if Money(row.amount, row.currency) != notice.sent:
-        raise Contradiction(what=f"{row.amount} {row.currency} was recorded, {notice.sent} is reported")
+        raise Contradiction(what=f"{row.amount:f} {row.currency} was recorded, {notice.sent} is reported")
     if notice.status == DepositStatus.NOT_CONFIRMED and row.status != DepositStatus.NOT_CONFIRMED:
         return []
     entries = _entries(row, notice, processor, now)

@@ -60,7 +60,7 @@ def resend(*, callback_id: int) -> None:
         raise NotTheLatest
     if row.leased_until is not None:
         raise BeingSent
-    endpoint = Endpoint.objects.filter(merchant=row.merchant_id).exclude(url="").first()
+    endpoint = Endpoint.objects.for_merchant(row.merchant_id).exclude(url="").first()
     if endpoint is None:
         raise NowhereToSend
     row.again(endpoint)
@@ -73,27 +73,44 @@ def resend_since(
 
     delivered: also those that were answered with 200. What is being sent at the moment is left alone.
     """
-    states = [OutgoingState.DUE, OutgoingState.EXHAUSTED, OutgoingState.UNADDRESSED]
-    if delivered:
-        states.append(OutgoingState.DELIVERED)
+    states = (*UNSENT, OutgoingState.DELIVERED) if delivered else UNSENT
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             UPDATE callbacks_outgoingcallback c
                SET state = 'due', schedule_from = c.attempts, endpoint_id = e.id,
                    next_attempt_at = statement_timestamp()
               FROM callbacks_endpoint e
-             WHERE e.merchant_id = %s AND e.url <> '' AND c.merchant_id = e.merchant_id
-               AND c.created_at >= %s AND c.created_at < COALESCE(%s::timestamptz, 'infinity')
-               AND c.leased_until IS NULL AND c.state = ANY(%s)
-               AND NOT EXISTS (
-                   SELECT 1 FROM callbacks_outgoingcallback n
-                    WHERE n.subject_kind = c.subject_kind AND n.subject_id = c.subject_id
-                      AND n.version > c.version)
-            """,
+             WHERE {_LATEST_SINCE}
+            """,  # noqa: S608 - a constant of this module
             [merchant.pk, since, until, [str(state) for state in states]],
         )
         return int(cursor.rowcount)
+
+
+def count_unsent(*, merchant: Merchant, since: datetime, most: int) -> int:
+    """How many callbacks `resend_since` would send again; counting stops at `most`."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT count(*) FROM (
+                SELECT 1 FROM callbacks_outgoingcallback c, callbacks_endpoint e
+                 WHERE {_LATEST_SINCE} LIMIT %s) AS found
+            """,  # noqa: S608 - a constant of this module
+            [merchant.pk, since, None, [str(state) for state in UNSENT], most],
+        )
+        return int(cursor.fetchone()[0])
+
+
+UNSENT = (OutgoingState.DUE, OutgoingState.EXHAUSTED, OutgoingState.UNADDRESSED)
+_LATEST_SINCE = """
+    e.merchant_id = %s AND e.url <> '' AND c.merchant_id = e.merchant_id
+    AND c.created_at >= %s AND c.created_at < COALESCE(%s::timestamptz, 'infinity')
+    AND c.leased_until IS NULL AND c.state = ANY(%s) AND c.subject_kind <> 'test'
+    AND NOT EXISTS (
+        SELECT 1 FROM callbacks_outgoingcallback n
+         WHERE n.subject_kind = c.subject_kind AND n.subject_id = c.subject_id AND n.version > c.version)
+"""
 
 
 def _wants(endpoint: Endpoint | None, operation: Operation) -> bool:

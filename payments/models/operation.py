@@ -262,7 +262,7 @@ class Leg(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.type} {self.amount} {self.currency}"
+        return f"{self.type} {self.amount:f} {self.currency}"
 
     def follow(self, *, txid: str | None, confirmations: int, risk: tuple[bool, str | None]) -> None:
         """What the chain shows now; never fewer facts than before. Unsaved."""
@@ -289,4 +289,4 @@ class OperationFee(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.type} {self.amount} {self.currency}"
+        return f"{self.type} {self.amount:f} {self.currency}"

@@ -42,4 +42,4 @@ class Rate(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.source}/{self.target} {self.price}"
+        return f"{self.source}/{self.target} {self.price:f}"

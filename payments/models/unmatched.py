@@ -33,7 +33,7 @@ class UnmatchedDeposit(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount} {self.currency} to {self.address}"
+        return f"{self.amount:f} {self.currency} to {self.address}"
 
     @property
     def subject(self) -> str:
