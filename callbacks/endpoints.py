@@ -70,6 +70,31 @@ def follow(
     return _change(merchant, "follow", lambda endpoint: endpoint.follow(Preset(preset)), by, now, how)
 
 
+def change(
+    *,
+    merchant: Merchant,
+    url: str,
+    preset: str,
+    switches: Mapping[str, bool],
+    by: User | None,
+    now: datetime,
+    **how: Unpack[audit.How],
+) -> Endpoint:
+    """All of it at once, as a form saves it. Raises what `set_url`, `follow` and `switch` raise."""
+    if url:
+        connector.check_url(url, private_targets=settings.PRIVATE_TARGETS)
+    if preset not in Preset.values:
+        raise UnknownPreset(name=preset)
+
+    def all_of_it(endpoint: Endpoint) -> None:
+        if url != endpoint.url:
+            endpoint.point_to(url)
+        endpoint.follow(Preset(preset))
+        endpoint.switch({name: switches[name] for name in SWITCHES})
+
+    return _change(merchant, "set_endpoint", all_of_it, by, now, how)
+
+
 @transaction.atomic
 def _change(
     merchant: Merchant,
@@ -80,7 +105,7 @@ def _change(
     how: audit.How,
 ) -> Endpoint:
     Endpoint.objects.get_or_create(merchant=merchant)
-    endpoint = Endpoint.objects.select_for_update(no_key=True).get(merchant=merchant)
+    endpoint = Endpoint.objects.for_merchant(merchant).select_for_update(no_key=True).get()
     before = _facts(endpoint)
     change(endpoint)
     audit.record(

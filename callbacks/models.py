@@ -187,6 +187,7 @@ class SubjectKind(models.TextChoices):
     """What an outgoing callback speaks of."""
 
     OPERATION = "operation", "A deposit, withdrawal or exchange"
+    TEST = "test", "Nothing: a try that staff asked for; the subject is the merchant"
 
 
 class OutgoingState(models.TextChoices):

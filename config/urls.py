@@ -10,6 +10,7 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
 from callbacks.api import urls as intake
+from callbacks.backoffice import urls as callback_pages
 from config import doors
 from merchants.admin import operator_site
 from merchants.backoffice import urls as merchant_pages
@@ -21,6 +22,7 @@ _INTAKE: list[URLPattern | URLResolver] = [path("callbacks/", include(intake))]
 _WEB: list[URLPattern | URLResolver] = [
     path("", include(merchant_pages)),
     path("", include(money_pages)),
+    path("", include(callback_pages)),
     path("api/v2/", include(api)),
     path("operator/", operator_site.urls),
 ]

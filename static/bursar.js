@@ -22,7 +22,7 @@ for (const time of document.querySelectorAll("time[datetime]")) {
 }
 
 // A form is sent once: a second click while the first is under way does nothing.
-for (const form of document.querySelectorAll("form[method=post]")) {
+for (const form of document.querySelectorAll("form[method=post]:not([data-again])")) {
   form.addEventListener("submit", (event) => {
     if (form.dataset.sent) event.preventDefault();
     form.dataset.sent = "yes";

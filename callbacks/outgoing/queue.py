@@ -49,7 +49,10 @@ _ITS_TURN = """
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A claimed callback. run: which try of the present schedule this is, from 1."""
+    """A claimed callback. run: which try of the present schedule this is, from 1.
+
+    is_retried: false for a test, which fails at once or not at all.
+    """
 
     id: int
     merchant_id: int
@@ -60,6 +63,7 @@ class Parcel:
     health: str
     url: str
     body: bytes
+    is_retried: bool = True
     claimed_at: float = field(default_factory=time.monotonic, kw_only=True)
 
     @property
@@ -92,7 +96,7 @@ class Try:
 
 def due_sql(health: Health) -> str:
     """A query that returns a row when a claim for `health` would find something."""
-    return f"SELECT 1 FROM callbacks_endpoint e WHERE e.health = '{health}' AND {_READY}"  # noqa: S608
+    return f"SELECT 1 FROM callbacks_endpoint e WHERE e.health = '{health}' AND {_READY}"  # noqa: S608 - an enum and a constant
 
 
 LOST_SQL = "SELECT 1 FROM callbacks_outgoingcallback WHERE leased_until < statement_timestamp()"
@@ -133,7 +137,7 @@ def claim(*, health: Health, limit: int) -> list[Parcel]:
                SET attempts = c.attempts + 1, leased_until = statement_timestamp() + %s * interval '1 second'
               FROM picked, callbacks_endpoint e WHERE c.id = picked.id AND e.id = c.endpoint_id
             RETURNING c.id, c.merchant_id, c.endpoint_id, c.attempts, c.attempts - c.schedule_from,
-                      e.preset, e.health, e.url, c.body
+                      e.preset, e.health, e.url, c.body, c.subject_kind <> 'test'
             """,  # noqa: S608 - constants of this module
             [endpoints, limit, LEASE_SECONDS],
         )
@@ -229,7 +233,7 @@ def recover() -> int:
         cursor.execute(
             """
             SELECT c.id, c.merchant_id, c.endpoint_id, c.attempts, c.attempts - c.schedule_from,
-                   e.preset, e.health, e.url, ''::bytea
+                   e.preset, e.health, e.url, ''::bytea, c.subject_kind <> 'test'
               FROM callbacks_outgoingcallback c JOIN callbacks_endpoint e ON e.id = c.endpoint_id
              WHERE c.leased_until < statement_timestamp() FOR UPDATE OF c SKIP LOCKED
             """
@@ -247,7 +251,7 @@ def _verdict(one: Try) -> tuple[OutgoingState, float]:
     """What the callback becomes, and in how many seconds it is due if that is `due`."""
     if one.is_delivered:
         return OutgoingState.DELIVERED, 0.0
-    delay = schedule.next_delay(one.parcel.preset, one.parcel.run)
+    delay = schedule.next_delay(one.parcel.preset, one.parcel.run) if one.parcel.is_retried else None
     if delay is None:
         return OutgoingState.EXHAUSTED, 0.0
     if one.error == _LOST:

@@ -24,10 +24,19 @@ from payments.ledger.lines import (
     reclaim,
 )
 from payments.ledger.posting import open_accounts, post, post_many
-from payments.ledger.reading import Balance, BookedEntry, BookedLine, balances, entries_about, undo
+from payments.ledger.reading import (
+    LAST_BALANCE_AFTER,
+    Balance,
+    BookedEntry,
+    BookedLine,
+    balances,
+    entries_about,
+    undo,
+)
 from payments.models.account import AccountKind
 
 __all__ = [
+    "LAST_BALANCE_AFTER",
     "AccountKey",
     "AccountKind",
     "Balance",

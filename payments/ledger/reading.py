@@ -36,6 +36,17 @@ def undo(subject: str) -> list[Line]:
     return lines + [reclaim(merchant_id, money) for merchant_id, money in given.items()]
 
 
+LAST_BALANCE_AFTER = """
+SELECT posting.balance_after
+  FROM payments_entry AS entry
+  JOIN payments_posting AS posting ON posting.entry_id = entry.id
+  JOIN payments_account AS account ON account.id = posting.account_id AND account.kind = 'available'
+ WHERE entry.subject = {subject}
+ ORDER BY posting.id DESC LIMIT 1
+"""
+"""A merchant's available balance after the last booking about a subject, for other statements to join."""
+
+
 @dataclass(frozen=True, slots=True)
 class BookedLine:
     """A posting as people read it."""

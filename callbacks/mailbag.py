@@ -1,0 +1,83 @@
+"""Reading the outbox: what a merchant was told, is being told, and how its endpoint fares.
+
+Counts stop at `MOST_COUNTED`: a page says "10,000 and more" rather than count a long queue.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from callbacks.models import Health, OutgoingCallback, OutgoingState, SubjectKind
+from merchants.models import Merchant
+from payments.models import Operation
+
+PAGE = 50
+MOST_COUNTED = 10_000
+
+
+@dataclass(frozen=True)
+class Letter:
+    """An outgoing callback and the operation that it speaks of; a test has none."""
+
+    callback: OutgoingCallback
+    operation: Operation | None
+
+
+@dataclass(frozen=True)
+class Queue:
+    """How a merchant's callbacks stand. due, exhausted: counted up to `MOST_COUNTED`."""
+
+    health: Health
+    due: int
+    oldest_due: datetime | None
+    exhausted: int
+
+
+def queue(merchant: Merchant, *, health: str) -> Queue:
+    due = _of(merchant, OutgoingState.DUE)
+    oldest = due.order_by("created_at", "id").values_list("created_at", flat=True).first()
+    return Queue(
+        health=Health(health),
+        due=_count(due),
+        oldest_due=oldest,
+        exhausted=_count(_of(merchant, OutgoingState.EXHAUSTED)),
+    )
+
+
+def latest(*, merchant: Merchant, state: str = "", older_than: datetime | None = None) -> list[Letter]:
+    """The newest `PAGE` callbacks, and one more where there are more."""
+    rows = OutgoingCallback.objects.for_merchant(merchant)
+    if state:
+        rows = rows.filter(state=state)
+    if older_than:
+        rows = rows.filter(created_at__lt=older_than)
+    return letters(list(rows.order_by("-created_at", "-id")[: PAGE + 1]))
+
+
+def of_operation(operation: Operation) -> list[Letter]:
+    """All that was told of an operation, oldest first, each with its tries."""
+    rows = OutgoingCallback.objects.for_merchant(operation.merchant_id).filter(
+        subject_kind=SubjectKind.OPERATION, subject_id=operation.pk
+    )
+    return [Letter(row, operation) for row in rows.order_by("version").prefetch_related("tries")]
+
+
+def letters(rows: list[OutgoingCallback]) -> list[Letter]:
+    """`rows` with their operations, in two queries however many they are."""
+    subjects = [row.subject_id for row in rows if row.subject_kind == SubjectKind.OPERATION]
+    operations = Operation.objects.in_bulk(subjects)
+    return [
+        Letter(row, operations.get(row.subject_id) if row.subject_kind == SubjectKind.OPERATION else None)
+        for row in rows
+    ]
+
+
+def _of(merchant: Merchant, state: OutgoingState) -> QuerySet[OutgoingCallback]:
+    return OutgoingCallback.objects.for_merchant(merchant).filter(state=state)
+
+
+def _count(rows: QuerySet[OutgoingCallback]) -> int:
+    return rows.order_by()[:MOST_COUNTED].count()
