@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tests.fuzz.trial import Finding, Result
     from tests.fuzz.world import World
 
+from tests.fuzz.defects.sitecustomize import DEFECTS
+
 FILES = Path(__file__).resolve().parents[2] / "var" / "fuzz"
 SHARE_OF_API = 0.6
 
@@ -26,7 +28,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--door", choices=("api", "intake", "both"), default="both")
     parser.add_argument("--seconds", type=float, default=1.0, help="the latest answer that keeps it (1.0)")
     parser.add_argument("--replay", nargs="+", type=Path, metavar="FILE", help="send kept requests again")
-    parser.add_argument("--defect", default="", help="break Bursar first, to see that it is noticed")
+    parser.add_argument(
+        "--defect", choices=sorted(DEFECTS), default="", help="break Bursar first, to see the fuzz bite"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object")
     return parser.parse_args(arguments)
 
