@@ -97,16 +97,15 @@ def page(
     start = _place(merchant, newer_than if backwards else older_than)
     walked = list(_walk(merchant, filters, start, backwards))
     fitting = [row for row in walked if row[3]]
-    shown = fitting[:PAGE]
-    ended_early = len(walked) == WINDOW and len(fitting) <= PAGE
-    more = len(fitting) > PAGE or ended_early
-    last = shown[-1] if len(fitting) > PAGE or not ended_early else walked[-1]
-    rows = _rows([row[0] for row in shown], backwards)
+    is_full = len(fitting) > PAGE
+    ended_early = not is_full and len(walked) == WINDOW
+    rows = _rows([row[0] for row in fitting[:PAGE]], backwards)
+    further = fitting[PAGE - 1][1] if is_full else walked[-1][1] if ended_early else None
     if backwards:
-        return Page(rows, older=_number(rows, -1), newer=_number(rows, 0) if more else None)
+        return Page(rows, older=_number(rows, -1), newer=further)
     return Page(
         rows,
-        older=last[1] if more else None,
+        older=further,
         newer=_number(rows, 0) if start else None,
         looked_back_to=walked[-1][2] if ended_early else None,
     )

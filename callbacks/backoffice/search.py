@@ -84,5 +84,7 @@ def _keys(merchant: Merchant, wanted: str) -> list[Hit]:
 
 def _people(merchant: Merchant, wanted: str) -> list[Hit]:
     rows = Membership.objects.for_merchant(merchant).filter(user__email=wanted.lower())
-    team = reverse("team", kwargs={"client_id": merchant.wire_id})
-    return [Hit("Person", row.user.email, team) for row in rows.select_related("user")]
+    return [
+        Hit("Person", row.user.email, reverse("team", kwargs={"client_id": merchant.wire_id}))
+        for row in rows.select_related("user")
+    ]
