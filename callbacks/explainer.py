@@ -13,7 +13,7 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from merchants import signing
 
@@ -23,7 +23,7 @@ class Candidate:
     """A key of the merchant. is_signing: the one that signed this callback."""
 
     name: str
-    secret: str
+    secret: str = field(repr=False)
     is_signing: bool
 
 
@@ -184,7 +184,7 @@ def _difference(body: bytes, given: bytes) -> Finding:
     context = body[max(0, place - 20) : place + 20].decode("utf-8", "replace")
     try:
         same = json.loads(given) == json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         same = False
     what = "The text means the same but was written differently" if same else "The text differs"
     return Finding(False, f"{what}, from byte {place}: near “{context}”.", _ADVICE)
