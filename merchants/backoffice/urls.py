@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from merchants.backoffice import door, home, keys
+from merchants.backoffice import door, home, keys, trail
 
 _KEY: list[URLPattern | URLResolver] = [
     path("", keys.KeyPage.as_view(), name="key"),
@@ -17,6 +17,8 @@ _MERCHANT: list[URLPattern | URLResolver] = [
     path("keys/", keys.KeyList.as_view(), name="keys"),
     path("keys/generate/", keys.Generate.as_view(), name="key_generate"),
     path("keys/<str:public_key>/", include(_KEY)),
+    path("audit/", trail.Trail.as_view(), name="audit"),
+    path("audit/export/", trail.ExportTrail.as_view(), name="audit_export"),
 ]
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.Home.as_view(), name="home"),
