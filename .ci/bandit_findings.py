@@ -40,7 +40,7 @@ def is_answered(issue: Issue, excused: dict[str, list[str]]) -> bool:
     if any(code in codes and matches(relative, glob) for glob, codes in excused.items()):
         return True
     lines = path.read_text().splitlines()[min(issue.linerange) - 1 : max(issue.linerange)]
-    return any(re.search(rf"# noqa: .*\b{code}\b.* - \S", line) for line in lines)
+    return any(re.search(rf"# noqa: .*\b{code}\b.* [-#] \S", line) for line in lines)
 
 
 def matches(path: PurePosixPath, glob: str) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -53,7 +54,8 @@ Lines = dict[str, dict[str, str]]
 
 
 def git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True)
+    command = [shutil.which("git") or "git", *arguments]
+    done = subprocess.run(command, cwd=root, check=True, capture_output=True)
     return done.stdout.decode(errors="replace")
 
 
@@ -61,7 +63,17 @@ def added(root: Path, commits: int) -> Lines:
     """The lines that the last commits added, oldest first, so that the first commit is named."""
     lines: Lines = {}
     path = commit = ""
-    log = ("log", f"-{commits}", "--reverse", "-p", "-U0", "--no-color", "--no-ext-diff", "--no-renames", "-m")
+    log = (
+        "log",
+        f"-{commits}",
+        "--reverse",
+        "-p",
+        "-U0",
+        "--no-color",
+        "--no-ext-diff",
+        "--no-renames",
+        "-m",
+    )
     for line in git(root, *log, "--format=commit %h").split("\n"):
         if line.startswith("commit "):
             commit = line[7:]
@@ -88,7 +100,7 @@ def is_unread(path: str) -> bool:
 def own_marks(path: str, lines: dict[str, str]) -> Iterator[Leak]:
     """Keys and secrets that an installation of Bursar made: their checksum is right."""
     sys.path.insert(0, str(ROOT))
-    from merchants.secrets import is_well_formed  # noqa: PLC0415 - the tree that is looked at may be another
+    from merchants.secrets import is_well_formed
 
     for line, since in lines.items():
         for token in OWN_MARK.findall(line):

@@ -27,7 +27,8 @@ TEMPLATE_WHY = "A template never switches escaping off, and carries no inline sc
 
 def python_files(root: Path) -> Iterator[Path]:
     for package in PACKAGES:
-        yield from sorted(path for path in (root / package).rglob("*.py") if "migrations" not in path.parts)
+        found = sorted((root / package).rglob("*.py"))
+        yield from (path for path in found if "migrations" not in path.parts)
 
 
 def templates(root: Path) -> Iterator[Path]:
@@ -36,22 +37,18 @@ def templates(root: Path) -> Iterator[Path]:
 
 
 def tenants(sources: Sequence[Source]) -> Tenants:
-    """The models that belong to a merchant, read from the code, so that a new one is guarded from the start."""
-    owned: set[str] = set()
-    hanging = {"Merchant"}
-    classes = [
-        node
+    """Models of a merchant, and those that hang on one: read from the code, so that a new one is guarded."""
+    points = {
+        node.name: {target for _, target in _points(node)} | {f"by {column}" for column, _ in _points(node)}
         for source in sources
         if source.lies_in("*/models/**", "*/models.py")
         for node in ast.walk(source.tree)
         if isinstance(node, ast.ClassDef)
-    ]
-    for made in classes:
-        points = dict(_points(made))
-        if points.get("merchant") == "Merchant":
-            owned.add(made.name)
-        elif points.keys() - {"merchant"}:
-            hanging |= {made.name} if set(points.values()) & (owned | hanging) else set()
+    }
+    owned = {name for name, to in points.items() if {"Merchant", "by merchant"} <= to}
+    hanging = {"Merchant"}
+    while more := {n for n, to in points.items() if to & (owned | hanging)} - owned - hanging:
+        hanging |= more
     return Tenants(frozenset(owned), frozenset(hanging))
 
 
@@ -108,7 +105,9 @@ def covers(entry: dict[str, str], finding: Finding) -> bool:
 
 def verdict(found: Sequence[Finding], entries: Sequence[dict[str, str]]) -> list[str]:
     """What to say: findings that nothing allows, with why they matter, and entries that allow nothing."""
-    why = {name: (rule.__doc__ or "").splitlines()[0] for name, (rule, _) in RULES.items()} | {TEMPLATE_RULE: TEMPLATE_WHY}
+    why = {name: (rule.__doc__ or "").splitlines()[0] for name, (rule, _) in RULES.items()} | {
+        TEMPLATE_RULE: TEMPLATE_WHY
+    }
     open_ones = [one for one in found if not any(covers(entry, one) for entry in entries)]
     idle = [entry for entry in entries if not any(covers(entry, one) for one in found)]
     return [f"{one}\n    {why[one.rule]}" for one in open_ones] + [

@@ -77,7 +77,7 @@ class Source:
     def excuses(self, node: ast.expr, *codes: str) -> bool:
         """Whether a line of the node carries a `noqa` of one of these codes together with its reason."""
         lines = self.text.splitlines()[node.lineno - 1 : node.end_lineno]
-        return any(re.search(rf"# noqa: .*\b{code}\b.* - \w", line) for line in lines for code in codes)
+        return any(re.search(rf"# noqa: .*\b{code}\b.* [-#] \S", line) for line in lines for code in codes)
 
     def lies_in(self, *globs: str) -> bool:
         return any(matches(self.path, glob) for glob in globs)

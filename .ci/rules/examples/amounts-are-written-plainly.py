@@ -1,0 +1,10 @@
+a = f"{row.amount} {row.currency}"  # bad
+b = str(price)  # bad
+c = "%s BTC" % balance  # bad
+d = "%s %s" % (currency, amount)  # bad
+e = f"{fee!r}"  # bad
+a = f"{row.amount:f} {row.currency}"
+b = format(price, "f")
+c = wire.amount_text(balance)
+d = str(currency)
+e = f"{amounts}"

@@ -1,0 +1,9 @@
+a = timezone.now()  # bad
+b = datetime.now(UTC)  # bad
+c = datetime.utcnow()  # bad
+d = date.today()  # bad
+e = time.time()  # bad
+f = datetime.datetime.now()  # bad
+a = clock.now()
+b = time.monotonic()
+c = Now()
