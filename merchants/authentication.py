@@ -29,7 +29,7 @@ LARGEST_BODY = 64 * 1024
 _PUBLIC_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _NO_SECRET = "nobody's secret: an unknown key is checked against it, and fails"  # noqa: S105
 
-_REFUSALS: dict[Outcome, tuple[int, str]] = {
+REFUSALS: dict[Outcome, tuple[int, str]] = {
     Outcome.NO_KEY: (403, "No key header"),
     Outcome.BAD_KEY: (403, "Bad key header"),
     Outcome.NO_SIGNATURE: (403, "No signature header"),
@@ -128,7 +128,7 @@ def prove(request: HttpRequest) -> KnownKey:
         outcome=outcome,
     )
     if outcome != Outcome.ACCEPTED or known is None:
-        raise AuthenticationRefused(*_REFUSALS[outcome], outcome.value)
+        raise AuthenticationRefused(*REFUSALS[outcome], outcome.value)
     if not known.was_used:
         _note_first_use(known)
     return known

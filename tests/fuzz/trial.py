@@ -74,11 +74,11 @@ class Tally:
             row.statuses.update([exchange.ended or "gone"] if not exchange.answers else [])
             row.slowest = max(row.slowest, exchange.seconds)
             row.broken += bool(found)
-            self._learn(request, exchange)
+            self.learn(request, exchange)
             for why in found:
                 self._keep(request, exchange, why)
 
-    def _learn(self, request: Request, exchange: Exchange) -> None:
+    def learn(self, request: Request, exchange: Exchange) -> None:
         """Which callbacks were acknowledged, which addresses given; and what nobody can know."""
         digests = {hashlib.sha256(body).digest() for body in request.bodies}
         self.perhaps |= digests
@@ -98,8 +98,8 @@ class Tally:
         if self.reasons[reason] <= MOST_FILES:
             self._files.mkdir(parents=True, exist_ok=True)
             file = self._files / f"{request.door}-{request.number}.json"
-            answers = [f"{answer.status} {answer.body[:300]!r}" for answer in exchange.answers]
-            file.write_text(json.dumps(request.kept() | {"why": why, "answers": answers}, indent=1))
+            seen = [f"{answer.status} {answer.body[:300]!r}" for answer in exchange.answers]
+            file.write_text(json.dumps(request.kept() | {"why": why, "seen": seen}, indent=1))
             finding.file = str(file)
 
 
@@ -135,7 +135,7 @@ def run(world: World, *, seed: int, counts: dict[Door, int], seconds: float, fil
             world.drain()  # the worker is warm once it has worked
         warm |= {role: world.memory()[role] for role in ROLES_OF[door]}
         _send_all(world, result.tally, map(maker.make, range(split, count)))
-        result.broken += _still_works(world, maker)
+        result.broken += _still_works(world, maker, result.tally)
         result.broken += _unwritten(world, door, before)
     result.seconds = time.monotonic() - began
     if Door.INTAKE in counts:
@@ -166,11 +166,12 @@ def _send_all(world: World, tally: Tally, requests: Iterator[Request]) -> None:
         thread.join()
 
 
-def _still_works(world: World, maker: Maker) -> list[str]:
+def _still_works(world: World, maker: Maker, tally: Tally) -> list[str]:
     """Recorded requests, as they were recorded, after all that."""
     for number in range(20):
         request = maker.untouched(number)
         exchange = send(request, world.address(request.door))
+        tally.learn(request, exchange)
         statuses = [answer.status for answer in exchange.answers]
         played_back = request.door is Door.API and b'"transactions":' in request.bodies[0]
         if statuses not in ([[400]] if played_back else [[200], [201]]):
