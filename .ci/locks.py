@@ -51,7 +51,18 @@ def version(text: str) -> tuple[int, ...]:
 def floors() -> dict[str, tuple[int, ...]]:
     """The lowest version of each package that is not known to be bad."""
     lines = without_comments((ROOT / ".ci" / "floors.txt").read_text())
-    return {name.strip(): version(number) for name, _, number in (line.partition(">=") for line in lines)}
+    parts = (line.partition("#")[0].partition(">=") for line in lines)
+    return {name.strip(): version(number.strip()) for name, _, number in parts}
+
+
+def below_floor(lock: str, text: str) -> list[str]:
+    """The pins of a lock file's text that are known to be bad."""
+    locked = pins(text)
+    return [
+        f"{lock}: {package} is below its floor {'.'.join(map(str, floor))}"
+        for package, floor in floors().items()
+        if package in locked and locked[package] < floor
+    ]
 
 
 def main() -> int:
@@ -60,12 +71,7 @@ def main() -> int:
         committed = (ROOT / name).read_text()
         if without_comments(recompiled(name, sources)) != without_comments(committed):
             faults.append(f"{name} is not what pyproject.toml asks for; run `make lock`")
-        locked = pins(committed)
-        faults += [
-            f"{name}: {package} is below its floor {'.'.join(map(str, floor))}"
-            for package, floor in floors().items()
-            if package in locked and locked[package] < floor
-        ]
+        faults += below_floor(name, committed)
     print("\n".join(faults) or "locks are current, and no pin is below its floor")
     return 1 if faults else 0
 
