@@ -25,3 +25,9 @@ def _append_only_tables_may_be_emptied_between_tests() -> Iterator[None]:
     patch.setattr(DatabaseOperations, "execute_sql_flush", flush)
     yield
     patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def _passwords_are_hashed_quickly(settings: Any) -> None:
+    """What passwords are really hashed with costs a tenth of a second, on purpose."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

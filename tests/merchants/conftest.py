@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from django_otp.oath import totp
@@ -22,11 +21,6 @@ def _nothing_remembered() -> Iterator[None]:
     yield
     authentication.keys.forget()
     traffic._counters.take()
-
-
-@pytest.fixture(autouse=True)
-def _passwords_are_hashed_quickly(settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
