@@ -133,4 +133,9 @@ class TestDatabase:
     @pytest.mark.parametrize("amount", ["0", "'NaN'"])
     def test_refuses_an_amount_that_is_none(self, merchant, asks, amount):
         request(merchant, asks)
-        refused("adjustment_amount_is_not_zero", f"UPDATE payments_adjustment SET amount = {amount}")
+        refused(
+            "adjustment_amount_is_not_zero",
+            "INSERT INTO payments_adjustment (merchant_id, currency, amount, reason, status, requested_by_id,"
+            f" requested_at) SELECT merchant_id, currency, {amount}, reason, status, requested_by_id,"
+            " requested_at FROM payments_adjustment",
+        )

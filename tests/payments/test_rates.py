@@ -111,7 +111,11 @@ class TestDatabase:
     @pytest.mark.parametrize("price", ["0", "-1", "'NaN'"])
     def test_refuses_a_price_that_is_none(self, processor, price):
         rates.keep(processor=processor, quotes=[quote("48000")])
-        refused("rate_price_is_positive", f"UPDATE payments_rate SET price = {price}")
+        refused(
+            "rate_price_is_positive",
+            "INSERT INTO payments_rate (processor_id, source, target, price, quoted_at, seen_at, is_current)"
+            f" SELECT processor_id, source, target, {price}, quoted_at, seen_at, false FROM payments_rate",
+        )
 
     def test_refuses_a_second_current_price(self, processor):
         rates.keep(processor=processor, quotes=[quote("48000")])
