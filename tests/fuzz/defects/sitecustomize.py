@@ -81,7 +81,7 @@ def dies(wire: ModuleType) -> None:
     parse_body = wire.parse_body
 
     def fatally(raw: bytes, content_type: str, **options: Any) -> Any:
-        if b"\\u202e" in raw or "\u202e".encode() in raw:
+        if len(raw) > 9_000:
             os.kill(os.getpid(), 9)
         return parse_body(raw, content_type, **options)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -91,7 +90,7 @@ class TestAnswers:
         merchant, processor = factories.merchant(), factories.processor()
         for currency in ("BTC", "EUR", "XRP"):
             factories.terms(currency)
-            terms.enable(merchant=merchant, currency=currency, now=datetime.now(UTC))
+            terms.enable(merchant=merchant, currency=currency, now=factories.NOW)
         factories.fund(merchant, factories.money("2"))
         quote = Quote(Pair("BTC", "EUR"), Decimal("48715.6168"), Decimal("0.003"), Decimal("0.0001"))
         rates.keep(processor=processor, quotes=[quote])
