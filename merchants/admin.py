@@ -248,13 +248,16 @@ class MerchantAdmin(AuditedAdmin):
 
 @admin.register(User, site=operator_site)
 class UserAdmin(AuditedAdmin):
-    """People are made by commands, which print the one-time password; a page would keep it."""
+    """People are made by commands, which print the one-time password; a page would keep it.
+
+    Nor does a page make an operator: the second to approve must not be of the first one's making.
+    """
 
     list_display = ("email", "is_operator", "is_active", "last_login", "settled_at")
     list_filter = ("is_operator", "is_active")
     search_fields = ("email",)
     fields = ("email", "is_operator", "is_active", "last_login", "settled_at", "created_at")
-    readonly_fields = ("email", "last_login", "settled_at", "created_at")
+    readonly_fields = ("email", "is_operator", "last_login", "settled_at", "created_at")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

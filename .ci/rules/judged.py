@@ -194,20 +194,22 @@ def _has_fixed_keys(node: ast.AST) -> bool:
     return isinstance(node, ast.Dict) and all(isinstance(key, ast.Constant) for key in node.keys)
 
 
-@rule("csrf-stays-on", *DJANGO)
-def csrf_stays_on(source: Source) -> Iterator[ast.AST]:
-    """Only the doors of programs, under `api/`, go without the protection of forms; they take no cookie."""
+PROGRAM_DOORS = {"APIView", "GenericAPIView", "ViewSet", "GenericViewSet"}
+
+
+@rule("doors-of-programs-are-named", *DJANGO)
+def doors_of_programs_are_named(source: Source) -> Iterator[ast.AST]:
+    """A view without CSRF protection, as REST framework's are, proves who calls in one named base class."""
     for node in ast.walk(source.tree):
         match node:
             case ast.Name(id="csrf_exempt") | ast.Attribute(attr="csrf_exempt"):
                 yield node
             case ast.ImportFrom(names=names) if any(alias.name == "csrf_exempt" for alias in names):
                 yield node
-            case ast.ClassDef(bases=bases) if not source.lies_in("*/api/**"):
-                if any(
-                    last(base) in {"APIView", "GenericAPIView", "ViewSet", "GenericViewSet"} for base in bases
-                ):
-                    yield node
+            case ast.ClassDef(bases=bases) if any(last(base) in PROGRAM_DOORS for base in bases):
+                yield node
+            case ast.Call(func=kind) if last(kind) == "api_view":
+                yield node
 
 
 @rule("tasks-go-through-the-doorbell", *DJANGO)

@@ -38,10 +38,6 @@ class TestRules:
         assert [one.rule for one in rules.judge(source(text))] == ["two-clients"]
         assert list(rules.judge(source(text, "sandbox/outbox.py"))) == []
 
-    def test_leave_the_doors_of_programs_their_views(self):
-        text = "class Door(APIView): ...\n"
-        assert list(rules.judge(source(text, "payments/api/views.py"))) == []
-
     def test_let_verbs_read_what_hangs_on_a_scoped_row(self):
         text = "Posting.objects.filter(entry=entry)\n"
         assert list(rules.judge(source(text, "payments/ledger/reading.py"))) == []

@@ -193,10 +193,15 @@ class TestUsers:
     def test_are_changed_with_an_audit_record_and_never_show_a_password(self, inside, owner):
         path = f"/operator/merchants/user/{owner.pk}/change/"
         assert owner.password not in inside.get(path).content.decode()
-        inside.post(path, {"is_operator": "", "is_active": ""})
+        inside.post(path, {"is_active": ""})
         assert not User.objects.get(pk=owner.pk).is_active
         assert (last_record().act, last_record().subject) == ("operator.user.change", f"user:{owner.pk}")
         assert owner.password not in last_record().before + last_record().after
+
+    def test_are_made_operators_by_no_page(self, inside, owner):
+        path = f"/operator/merchants/user/{owner.pk}/change/"
+        assert inside.post(path, {"is_operator": "on", "is_active": "on"}).status_code == 302
+        assert not User.objects.get(pk=owner.pk).is_operator
 
     def test_are_not_made_on_a_page(self, inside):
         assert inside.get("/operator/merchants/user/add/").status_code == 403

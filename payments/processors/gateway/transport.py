@@ -38,7 +38,7 @@ class Transport:
         """url: scheme, host and port, perhaps a path before `/api/v2/`. Raises `ProcessorError`."""
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
-            raise ProcessorError(f"an upstream's url is http(s)://host[:port], not {url!r}")
+            raise ProcessorError("an upstream's url is http(s)://host[:port], without a name or password")
         self._secure, self._host, self._port = parts.scheme == "https", parts.hostname, parts.port
         self._base = parts.path.rstrip("/") + API
         self._key, self._secret, self._deadline = key, secret, deadline

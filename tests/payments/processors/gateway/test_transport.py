@@ -152,5 +152,6 @@ class TestUrl:
         ["", "upstream.example", "ftp://upstream.example", "http://", "https://user:pw@upstream.example"],
     )
     def test_must_name_a_host_and_nobody(self, url: str) -> None:
-        with pytest.raises(ProcessorError, match="an upstream's url"):
+        with pytest.raises(ProcessorError, match="an upstream's url") as refused:
             Transport(url=url, key="k", secret="s")
+        assert "pw" not in str(refused.value).replace("password", "")
