@@ -95,7 +95,8 @@ def ring_on_commit(bell: Bell) -> None:
 def drain(bell: Bell, step: Callable[[], int], *, seconds: float = DRAIN_SECONDS) -> int:
     """Calls `step` until it finds nothing or the time is up; returns how much was done.
 
-    The bell is lifted first, so that work which arrives during the drain's last step rings again.
+    The bell is lifted first, so that work which arrives during the drain's last step rings again; a drain
+    that ran out of time rings for the rest by itself, lest it lie until the next tick.
     """
     _lift(bell)
     until = time.monotonic() + seconds
@@ -105,6 +106,8 @@ def drain(bell: Bell, step: Callable[[], int], *, seconds: float = DRAIN_SECONDS
         if not found:
             break
         done += found
+    else:
+        ring(bell)
     return done
 
 

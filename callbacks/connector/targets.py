@@ -12,6 +12,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -109,6 +110,7 @@ class Target:
         return host if self.port == usual else f"{host}:{self.port}"
 
 
+@lru_cache(maxsize=1024)
 def parse(url: str) -> Target:
     """The one reading of a merchant's URL. Raises `UrlRefused`."""
     if len(url) > LONGEST_URL:

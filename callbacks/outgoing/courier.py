@@ -23,6 +23,7 @@ from callbacks.outgoing import queue
 from callbacks.outgoing.queue import Parcel, Try
 from merchants import keys, signing
 from merchants.keys import SigningKey
+from merchants.models.api_key import CACHE_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class Courier:
         self._health, self._at_once = health, at_once
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="courier")
         self._on_their_way: set[Future[Try | None]] = set()
+        self._signers = _Signers()
 
     def __enter__(self) -> Self:
         queue.recover()
@@ -69,7 +71,7 @@ class Courier:
     def _start(self) -> int:
         free = self._at_once - len(self._on_their_way)
         parcels = queue.claim(health=self._health, limit=free) if free else []
-        signers = {merchant: _signer(merchant) for merchant in {one.merchant_id for one in parcels}}
+        signers = {merchant: self._signers.of(merchant) for merchant in {one.merchant_id for one in parcels}}
         unsigned = [parcel for parcel in parcels if signers[parcel.merchant_id] is None]
         if unsigned:
             queue.give_back(parcels=unsigned)
@@ -105,6 +107,24 @@ def _note(tries: list[Try]) -> None:
             log.warning("%s answers not recorded yet: %s", len(tries), error)
             connection.close()
             time.sleep(PAUSE_SECONDS)
+
+
+class _Signers:
+    """Merchants' keys, each believed for as long as a process may believe a key row."""
+
+    def __init__(self) -> None:
+        self._read: dict[int, tuple[float, SigningKey]] = {}
+
+    def of(self, merchant: int) -> SigningKey | None:
+        """The key that signs for the merchant; a missing one is asked for anew each time."""
+        now = time.monotonic()
+        read_at, key = self._read.get(merchant, (0.0, None))
+        if key is None or now - read_at >= CACHE_SECONDS:
+            self._read.pop(merchant, None)
+            key = _signer(merchant)
+            if key:
+                self._read[merchant] = now, key
+        return key
 
 
 def _signer(merchant: int) -> SigningKey | None:

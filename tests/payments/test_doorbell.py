@@ -70,6 +70,14 @@ class TestDrain:
     def test_ends_when_its_time_is_up(self):
         assert doorbell.drain(DUE, lambda: 1, seconds=0.05) > 0
 
+    def test_rings_for_the_rest_when_its_time_was_up(self, queue):
+        doorbell.drain(DUE, lambda: 1, seconds=0.05)
+        assert queue() == 1
+
+    def test_rings_no_more_when_nothing_is_left(self, queue):
+        doorbell.drain(DUE, lambda: 0)
+        assert queue() == 0
+
 
 @pytest.mark.django_db
 class TestTick:

@@ -223,6 +223,38 @@ class TestKeys:
         (request,) = receiver.requests
         assert signing.verify(new_secret, request.body, request.headers["X-Processing-Signature"])
 
+    def test_are_read_once_for_many_callbacks(
+        self, merchant: Merchant, secret: str, monkeypatch: Any
+    ) -> None:
+        read: list[int] = []
+        real = keys.signing_key_for
+        monkeypatch.setattr(keys, "signing_key_for", lambda one: read.append(one) or real(one))
+        monkeypatch.setattr(courier, "CACHE_SECONDS", 60.0)
+        with Receiver(answers()) as receiver:
+            where = endpoint(receiver.url, merchant=merchant)
+            for subject in range(1, 7):
+                callback(where, subject_id=subject)
+            deliver()
+        assert len(receiver.requests) == 6
+        assert read == [merchant.pk]
+
+    def test_are_read_anew_once_they_may_no_longer_be_believed(
+        self, merchant: Merchant, secret: str, monkeypatch: Any
+    ) -> None:
+        monkeypatch.setattr(courier, "CACHE_SECONDS", 0.0)
+        with Receiver(answers()) as receiver, Courier(health=Health.HEALTHY) as carrying:
+            where = endpoint(receiver.url, merchant=merchant)
+            callback(where, subject_id=1)
+            while carrying.step():
+                pass
+            old = ApiKey.objects.get(merchant=merchant)
+            keys.deactivate(merchant=merchant, key_id=old.pk, by=None, now=NOW, pause=lambda _: None)
+            renewed, _ = factories.active_key(merchant)
+            callback(where, subject_id=2)
+            while carrying.step():
+                pass
+        assert [one.headers["X-Processing-Key"] for one in receiver.requests] == [old.public_key, renewed]
+
 
 class TestLostWorker:
     def test_between_lease_and_note_is_made_good(self, merchant: Merchant, secret: str) -> None:
