@@ -243,19 +243,25 @@ class Postgres:
 
 @dataclass
 class Valkey:
-    """A Valkey server on a loopback port of its own, behind a password. Nothing in it needs to last."""
+    """A Valkey server on a loopback port of its own, behind a password. Nothing in it needs to last.
+
+    Port and password are chosen at the first start and kept: who knew the URL finds it again.
+    """
 
     directory: Path
     process: subprocess.Popen[bytes] | None = None
+    port: int = 0
+    password: str = ""
 
     def start(self) -> str:
         """Returns its URL."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
-        password = secrets.token_hex(16)
+        if not self.port:
+            with socket.create_server(("127.0.0.1", 0)) as probe:
+                self.port = probe.getsockname()[1]
+            self.password = secrets.token_hex(16)
         settings = (
-            f"port {port}\nbind 127.0.0.1\nrequirepass {password}\ndir {self.directory}\n"
+            f"port {self.port}\nbind 127.0.0.1\nrequirepass {self.password}\ndir {self.directory}\n"
             'save ""\nappendonly no\nmaxmemory 64mb\nmaxmemory-policy noeviction\n'
         )
         parent = os.getpid()
@@ -271,13 +277,13 @@ class Valkey:
         assert self.process.stdin is not None  # noqa: S101 - it was asked for
         self.process.stdin.write(settings.encode())
         self.process.stdin.close()
-        self._await(port)
-        return f"redis://:{password}@127.0.0.1:{port}/0"
+        self._await()
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
-    def _await(self, port: int) -> None:
+    def _await(self) -> None:
         for _ in range(500):
             try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
             except OSError:
                 time.sleep(0.01)
             else:
