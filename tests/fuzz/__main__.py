@@ -26,6 +26,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--requests", type=int, default=50_000, help="how many in all (50000)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same bytes (1)")
     parser.add_argument("--door", choices=("api", "intake", "both"), default="both")
+    parser.add_argument(
+        "--described", type=int, metavar="N", help="cases from the API's description (a tenth)"
+    )
     parser.add_argument("--seconds", type=float, default=1.0, help="the latest answer that keeps it (1.0)")
     parser.add_argument("--replay", nargs="+", type=Path, metavar="FILE", help="send kept requests again")
     parser.add_argument(
@@ -63,6 +66,7 @@ def _try(world: World, options: argparse.Namespace) -> int:
         world,
         seed=options.seed,
         counts={door: count for door, count in counts.items() if count},
+        described=options.requests // 10 if options.described is None else options.described,
         seconds=options.seconds,
         files=FILES / str(options.seed),
     )

@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,8 +65,9 @@ class Tally:
         self._seconds, self._files = seconds, files
         self._lock = threading.Lock()
 
-    def add(self, request: Request, exchange: Exchange) -> None:
-        found = breaches(request, exchange, seconds=self._seconds)
+    def add(self, request: Request, exchange: Exchange, differs: Sequence[str] = ()) -> None:
+        """differs: how the answer is not what the API's description says, where that was looked at."""
+        found = [*breaches(request, exchange, seconds=self._seconds), *differs]
         with self._lock:
             row = self.rows.setdefault((request.door, request.kind), Row())
             row.sent += 1
@@ -123,8 +124,13 @@ class Result:
         return not self.broken and not self.tally.findings
 
 
-def run(world: World, *, seed: int, counts: dict[Door, int], seconds: float, files: Path) -> Result:
-    """Sends `counts` requests at each door, one door after the other, and looks around."""
+def run(
+    world: World, *, seed: int, counts: dict[Door, int], described: int, seconds: float, files: Path
+) -> Result:
+    """Sends `counts` requests at each door, one door after the other, and looks around.
+
+    described: how many cases more are drawn from the API's description.
+    """
     result = Result(seed, Tally(seconds=seconds, files=files))
     began, processes, start, warm = time.monotonic(), world.processes(), world.memory(), {}
     for door, count in counts.items():
@@ -135,6 +141,8 @@ def run(world: World, *, seed: int, counts: dict[Door, int], seconds: float, fil
             world.drain()  # the worker is warm once it has worked
         warm |= {role: world.memory()[role] for role in ROLES_OF[door]}
         _send_all(world, result.tally, map(maker.make, range(split, count)))
+        if door is Door.API and described:
+            _send_described(world, result, described)
         result.broken += _still_works(world, maker, result.tally)
         result.broken += _unwritten(world, door, before)
     result.seconds = time.monotonic() - began
@@ -164,6 +172,14 @@ def _send_all(world: World, tally: Tally, requests: Iterator[Request]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def _send_described(world: World, result: Result, count: int) -> None:
+    from tests.fuzz.described import exchanges  # takes a second to load, for those who ask for it
+
+    host, port = world.address(Door.API)
+    for request, exchange, differs in exchanges(f"http://{host}:{port}", count=count, of_seed=result.seed):
+        result.tally.add(request, exchange, differs)
 
 
 def _still_works(world: World, maker: Maker, tally: Tally) -> list[str]:
