@@ -156,6 +156,11 @@ class Unknown(SignedView):
 
     http_method_names = ("get", "post", "put", "patch", "delete", "head", "options")
 
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """No `Allow`: where nothing is, no method is allowed."""
+        return {}
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         raise exceptions.NotFound
