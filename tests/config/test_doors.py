@@ -66,6 +66,16 @@ class TestErrors:
         page = client.get("/", headers={"Host": "evil.test"})
         assert (page.status_code, page.content) == (400, b"This request cannot be read.")
 
+    @pytest.mark.parametrize(
+        "form", ["email=" + "x" * 1_100_000, "&".join(f"f{number}=1" for number in range(1_100))]
+    )
+    def test_are_no_matter_for_the_log_where_a_form_is_too_large(self, client, caplog, form):
+        kind = "application/x-www-form-urlencoded"
+        for path in ("/sign-in/", "/operator/login/"):
+            answer = client.post(path, form, content_type=kind)
+            assert answer.status_code == 400
+        assert not [record for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}]
+
     def test_name_nothing_of_what_failed(self, client, monkeypatch):
         def fail(*_, **__):
             raise RuntimeError("a secret detail")

@@ -239,7 +239,43 @@ def _pipelined(draft: Draft, rng: Random) -> list[Part]:
     return [Part(raw * rng.choice((2, 3, 8)) + broken_last)]
 
 
+PAGES = ("/", "/sign-in/", "/operator/", "/operator/login/?next=%00", "/static/bursar.css", "/healthz", "/x/")
+
+
+def _page(draft: Draft, rng: Random) -> list[Part]:
+    """A form for people, filled in by nobody: beside the promised doors, and reachable by strangers."""
+    draft.door_path = rng.choice(PAGES)
+    fields = (
+        b"email=a%40b.test&password=x&csrfmiddlewaretoken=" + b"a" * 64,
+        b"email=%00&password=%ff%fe&code=%ed%a0%80",
+        b"email=" + b"x" * rng.choice((10_000, 1_100_000)),
+        b"&".join(b"f%d=1" % n for n in range(rng.choice((900, 1_100)))),
+        b"=&=&;;&%zz&%",
+        rng.randbytes(300),
+    )
+    multipart = (
+        b'--x\r\nContent-Disposition: form-data; name="email"\r\n\r\n\x00\xff\r\n--x--\r\n',
+        b'--x\r\nContent-Disposition: form-data; name="a"; filename="../../x"\r\n\r\n1\r\n--x--\r\n',
+        b"--x\r\nContent-Disposition: form-data\r\nContent-Transfer-Encoding: base64\r\n\r\n!!!\r\n--x--",
+        b"--x" * 500,
+        b"",
+    )
+    forms = rng.random() < 0.6
+    draft.method = rng.choice(("POST", "POST", "GET", "HEAD", "PUT"))
+    draft.body = rng.choice(fields if forms else multipart)
+    draft.content_type = "application/x-www-form-urlencoded" if forms else "multipart/form-data; boundary=x"
+    cookies = (
+        "csrftoken=" + "a" * 32,
+        "csrftoken=\xff; sessionid=\x80",
+        "sessionid=../../x; messages=[[1]]",
+        "a",
+    )
+    draft.more = [("Cookie", rng.choice(cookies)), ("Referer", rng.choice(("http://[", "null", "x")))]
+    return [Part(draft.raw())]
+
+
 _KINDS: tuple[Kind, ...] = (
+    ("page", _page),
     ("request line", _line),
     ("request line", _line),
     ("header", _header),

@@ -142,13 +142,15 @@ class Draft:
     content_type: str = "application/json"
     more: list[tuple[str, str]] = field(default_factory=list)
     host: str = "127.0.0.1"
+    door_path: str = ""  # elsewhere than at the door's own mount
 
     def sign(self, secret: str) -> None:
         self.signature = signing.sign(secret, self.body)
 
     @property
     def target(self) -> str:
-        return f"{MOUNT[self.door]}{self.path}" + (f"?{self.query}" if self.query else "")
+        where = self.door_path or f"{MOUNT[self.door]}{self.path}"
+        return where + (f"?{self.query}" if self.query else "")
 
     def headers(self) -> Iterator[tuple[str, str]]:
         if not any(name == "Host" for name, _ in self.more):
