@@ -103,7 +103,7 @@ class Proxy:
         self._open |= {writer, onward}
         try:
             await asyncio.gather(self._pass_statements(line), self._pass_answers(line))
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             pass
         finally:
             for end in (writer, onward):

@@ -1,4 +1,7 @@
-"""`python -m tests.soak.stage`: merchants for one scenario; reads what is wanted, writes what was made.
+"""`python -m tests.soak.stage make|spend`: what happens before, or between, what a scenario tries.
+
+`make` reads the merchants that are wanted and writes those that were made; `spend` takes a merchant's whole
+available balance away, as an adjustment by two operators, and writes how much that was.
 
 Both are JSON, on stdin and stdout. Everything is made by Bursar's own verbs, as an operator and an Owner
 would; only the pools are filled by hand, since no upstream runs that could issue addresses.
@@ -29,7 +32,29 @@ def main() -> None:
     wanted = json.load(sys.stdin)
     now = clock.now()
     factories.processor()
-    json.dump([_shop(shop, now) for shop in wanted], sys.stdout)
+    if sys.argv[1] == "spend":
+        json.dump(_spend(wanted["merchant"], wanted["currency"], now), sys.stdout)
+    else:
+        json.dump([_shop(shop, now) for shop in wanted], sys.stdout)
+
+
+def _spend(merchant_id: int, currency: str, now: datetime) -> str:
+    from merchants.models import Merchant
+    from payments import adjustments, ledger
+    from payments.money import Money
+    from tests import factories
+
+    merchant = Merchant.objects.get(pk=merchant_id)
+    there = next((row.available for row in ledger.balances(merchant) if row.currency == currency), Decimal(0))
+    if there:
+        asks, approves = (
+            factories.operator(f"{who}.{merchant.pk}.{currency}@soak.test") for who in ("asks", "approves")
+        )
+        asked = adjustments.request(
+            merchant=merchant, money=Money(-there, currency), reason="Spent", by=asks, now=now
+        )
+        adjustments.approve(adjustment_id=asked.pk, by=approves, now=now)
+    return f"{there:f}"
 
 
 def _shop(wanted: dict[str, Any], now: datetime) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class NewShop:
 
 @dataclass(frozen=True)
 class Shop:
-    """A merchant as it was made. id: in the database; client_id: on the wire; email, password: its Owner's."""
+    """A merchant as it was made. id: in the database; client_id: on the wire; email, password: the Owner's."""
 
     name: str
     id: int
@@ -254,9 +254,11 @@ class World:
     def stage(self, shops: Sequence[NewShop]) -> list[Shop]:
         """Makes merchants, with people, keys, terms and addresses."""
         wanted = [_wish(shop) for shop in shops]
-        environment = self.as_owner | {"DJANGO_SETTINGS_MODULE": "config.settings"}
-        told = self._run_python("-m", "tests.soak.stage", environment=environment, given=json.dumps(wanted))
-        return [_made(*all_of) for all_of in zip(shops, wanted, json.loads(told), strict=True)]
+        return [_made(*all_of) for all_of in zip(shops, wanted, self._stage("make", wanted), strict=True)]
+
+    def spend(self, shop: Shop, currency: str) -> str:
+        """Takes the merchant's whole available balance away, by an adjustment; returns how much it was."""
+        return str(self._stage("spend", {"merchant": shop.id, "currency": currency}))
 
     def call(
         self, shop: Shop, path: str, body: dict[str, Any] | None = None, timeout: float = 30
@@ -333,6 +335,11 @@ class World:
                 if child.process.poll() is not None and name not in self._held and not self._closing.is_set():
                     child.signal(signal.SIGKILL)  # what it left behind
                     self._by_keeper(lambda name=name: self._start(name))
+
+    def _stage(self, act: str, wanted: Any) -> Any:
+        environment = self.as_owner | {"DJANGO_SETTINGS_MODULE": "config.settings"}
+        command = ("-m", "tests.soak.stage", act)
+        return json.loads(self._run_python(*command, environment=environment, given=json.dumps(wanted)))
 
     def _by_keeper(self, act: Callable[[], T]) -> T:
         return self._keeper.submit(act).result()

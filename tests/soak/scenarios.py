@@ -1,0 +1,8 @@
+"""Every scenario by its name, in the order in which they run; a new one joins with a line here."""
+
+from __future__ import annotations
+
+from tests.soak import deposits
+from tests.soak.scenario import Scenario
+
+SCENARIOS: dict[str, Scenario] = {scenario.promise: scenario for scenario in (*deposits.SCENARIOS,)}
