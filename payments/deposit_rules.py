@@ -29,6 +29,8 @@ from payments.money import Money
 from payments.processors.base import DepositNotice, DepositStatus
 
 REPLACED = "Transaction was replaced in the network"
+_LONGEST_ERROR = 255
+"""Of a processor's own words, what an operation keeps; no text may keep money from being taken back."""
 
 
 class Contradiction(Refusal):
@@ -65,6 +67,9 @@ def demand_sane(notice: DepositNotice, *, currency: str, convert_to: str) -> Non
         _demand(received.currency == (convert_to or notice.sent.currency), f"received {received.currency}")
         _demand(received.amount >= 0, "a negative amount was received")
         _demand(convert_to or received <= notice.sent, "more was received than sent")
+        _demand(
+            received or notice.status != DepositStatus.CONFIRMED, f"nothing was received of {notice.sent}"
+        )
     if credited is not None:
         _demand(received is not None and credited.currency == received.currency, "credited another currency")
         _demand(received is not None and credited <= received, "more was credited than received")
@@ -92,7 +97,7 @@ def judge(notice: DepositNotice, *, address: Address, terms: Terms | None, block
     """What the deposit is by this notice alone, whatever was recorded before."""
     received = notice.received or Money.zero(address.convert_to or notice.sent.currency)
     if notice.status == DepositStatus.CANCELLED:
-        return _cancelled(received, notice.error or REPLACED, None)
+        return _cancelled(received, notice.error[:_LONGEST_ERROR] or REPLACED, None)
     credited = _credited(notice, received)
     if terms is not None and notice.sent.amount < terms.deposit_minimum:
         return _cancelled(received, BELOW_MINIMUM, credited)

@@ -57,6 +57,9 @@ def release_held(*, merchant: Merchant, now: datetime) -> int:
     entries = []
     for operation in operations:
         net = Money(operation.amount_minus_fee, operation.currency_received)
+        if not net:  # the fee took it all: nothing is held, so nothing moves
+            operation.credited_to = CreditedTo.AVAILABLE
+            continue
         key = operation.book(credited_to=CreditedTo.AVAILABLE, credited=operation.credited)
         lines = [ledger.held(merchant.pk, -net), ledger.credit(merchant.pk, net)]
         entries.append(NewEntry(key, "deposit_release", operation.subject, now, lines))

@@ -28,11 +28,19 @@ def record(
 ) -> list[NewEntry]:
     """Records what a processor says of a deposit that is nobody's; returns what is to be booked.
 
-    row: what is recorded of it, None at first sight. Raises `Contradiction` for another amount.
+    row: what is recorded of it, None at first sight. Raises `Contradiction` for amounts that do not fit
+    each other, and for another amount, address or tag than recorded.
     """
+    deposit_rules.demand_sane(
+        notice,
+        currency=notice.expected_currency or notice.sent.currency,
+        convert_to=notice.received.currency if notice.converted and notice.received else "",
+    )
     row = row or _first_seen(notice, processor, now)
     if Money(row.amount, row.currency) != notice.sent:
-        raise Contradiction(what=f"{row.amount:f} {row.currency} was recorded, {notice.sent} is reported")
+        raise Contradiction(what=f"{row.amount} {row.currency} was recorded, {notice.sent} is reported")
+    if (row.address, row.tag) != (notice.address, notice.tag):
+        raise Contradiction(what="another address or tag is reported")
     if notice.status == DepositStatus.NOT_CONFIRMED and row.status != DepositStatus.NOT_CONFIRMED:
         return []
     entries = _entries(row, notice, processor, now)
@@ -41,11 +49,6 @@ def record(
 
 
 def _first_seen(notice: DepositNotice, processor: Processor, now: datetime) -> UnmatchedDeposit:
-    deposit_rules.demand_sane(
-        notice,
-        currency=notice.expected_currency or notice.sent.currency,
-        convert_to=notice.received.currency if notice.converted and notice.received else "",
-    )
     return UnmatchedDeposit.objects.create(
         processor=processor,
         external_id=notice.external_id,
