@@ -103,6 +103,8 @@ INSTALLED_APPS = [
     "payments",
     "callbacks",
 ]
+if ROLE not in {"web", "manage"}:
+    INSTALLED_APPS.remove("django.contrib.admin")  # it would load every page of the operator's
 AUTH_USER_MODEL = "merchants.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -118,7 +118,7 @@ class Installation:
 
     def _beat(self) -> Program:
         command = python(
-            *("-m", "celery", "-A", "config", "beat", "-l", "warning"),
+            *("-m", "config.queues", "beat", "-l", "warning"),
             *("-s", str(VAR / "beat-schedule"), "--pidfile="),
         )
         return Program("beat", command, self.environment("beat"))
@@ -157,9 +157,8 @@ def _gunicorn(bind: str, *, workers: int) -> list[str]:
 
 
 def _celery(role: str, queue: str, pool: str, concurrency: int) -> list[str]:
-    """Without the system checks, which `migrate` ran: they load the doors, which no queue needs."""
     return python(
-        *("-m", "celery", "-A", "config", "--skip-checks", "worker", "-l", "info", "-n", f"{role}@%h"),
+        *("-m", "config.queues", "worker", "-l", "info", "-n", f"{role}@%h"),
         *("-Q", queue, "-P", pool, "-c", str(concurrency)),
         *("--without-gossip", "--without-mingle", "--without-heartbeat"),
     )
