@@ -45,6 +45,13 @@ def failed(request: HttpRequest) -> HttpResponse:
     )
 
 
+def stale_form(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A form whose token is missing or not this browser's: nothing was done, and going back loses nothing."""
+    if _is_program(request):
+        return _json({"error": "Forbidden", "code": "forbidden"}, status=403)
+    return render(request, "stale_form.html", status=403)
+
+
 def _json(body: dict[str, str], *, status: int = 200) -> HttpResponse:
     """In the wire's own bytes."""
     return HttpResponse(wire.php_json(body), status=status, content_type="application/json")
