@@ -82,13 +82,15 @@ class Tally:
     def learn(self, request: Request, exchange: Exchange) -> None:
         """Which callbacks were acknowledged, which addresses given; and what nobody can know."""
         digests = {hashlib.sha256(body).digest() for body in request.bodies}
-        self.perhaps |= digests
+        stored = [answer for answer in exchange.answers if answer.status == 200 and answer.body == b"OK"]
+        if request.door is Door.INTAKE and stored and request.path.startswith(MOUNT[Door.INTAKE]):
+            self.acknowledged |= digests
+        elif len(exchange.answers) < request.answers:
+            self.perhaps |= digests
         if request.ending is Ending.CLOSE or exchange.ended not in {"", "closed"}:
             self.unanswered += any(b"addresses/take" in part.data for part in request.parts)
         for answer in exchange.answers:
-            if request.door is Door.INTAKE and answer.status == 200 and answer.body == b"OK":
-                self.acknowledged |= digests if request.path.startswith(MOUNT[Door.INTAKE]) else set()
-            elif request.door is Door.API and answer.status == 201:
+            if request.door is Door.API and answer.status == 201:
                 self.taken.add(json.loads(answer.body)["data"]["id"])
 
     def _keep(self, request: Request, exchange: Exchange, why: str) -> None:
@@ -222,13 +224,14 @@ def _await_inbox(world: World, result: Result) -> None:
     world.drain()
     stored = world.inbox()
     digests = {row.sha256 for row in stored}
-    lost, unknown = result.tally.acknowledged - digests, digests - result.tally.perhaps
+    lost = result.tally.acknowledged - digests
+    unasked = digests - result.tally.acknowledged - result.tally.perhaps
     result.inbox = dict(Counter(row.state for row in stored))
     crashed = [row.error for row in stored if row.failures > (row.state == "quarantined")]
     waiting = [row for row in stored if row.state == "received" and not row.failures]
     for count, what in (
         (len(lost), "acknowledged callbacks are not stored"),
-        (len(unknown), "stored callbacks were never sent"),
+        (len(unasked), "callbacks are stored although they were refused"),
         (len(waiting), "callbacks were not worked"),
         (len(crashed), f"callbacks failed in the worker: {crashed[:1]}"),
     ):

@@ -99,6 +99,31 @@ def takes_twice(addresses: ModuleType) -> None:
     addresses._claim = greedily
 
 
+def stores_what_it_refuses(incoming: ModuleType) -> None:
+    """The row first, the signature after."""
+    receive = incoming.receive
+
+    def eagerly(*, processor_code: str, request: Any) -> bool:
+        try:
+            return bool(receive(processor_code=processor_code, request=request))
+        except Exception:
+            with incoming.connection.cursor() as cursor:
+                cursor.execute(
+                    "INSERT INTO callbacks_incomingcallback (processor, sha256, raw, headers, state, attempts,"
+                    " failures, unfinished, error) VALUES (%s, sha256(%s), %s, '{}', 'received', 0, 0, 0, '')"
+                    " ON CONFLICT DO NOTHING",
+                    [processor_code, request.body, request.body],
+                )
+            raise
+
+    incoming.receive = eagerly
+
+
+def lets_gunicorn_answer(server: ModuleType) -> None:
+    """What is no HTTP request gets gunicorn's own words."""
+    del server.WireWorker.handle_error
+
+
 DEFECTS = {
     "error": ("payments.wire", lets_an_error_through),
     "depth": ("payments.wire", forgets_deep_nesting),
@@ -106,6 +131,8 @@ DEFECTS = {
     "leak": ("merchants.signing", leaks),
     "unsigned": ("merchants.signing", believes_every_signature),
     "lost": ("callbacks.incoming", acknowledges_before_storing),
+    "eager": ("callbacks.incoming", stores_what_it_refuses),
+    "server": ("config.server", lets_gunicorn_answer),
     "lists": ("payments.api.errors", answers_errors_as_lists),
     "death": ("payments.wire", dies),
     "twice": ("payments.addresses", takes_twice),
