@@ -7,6 +7,7 @@ finds one empty makes it larger and waits for a moment while the sender fills it
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,11 +24,16 @@ from payments import address_formats
 from payments.currencies import CURRENCIES
 from payments.models import Address, AddressPool, Processor, Route
 from payments.models.route import RouteOperation
-from payments.processors.base import Issued, Outbound, ProcessorError
+from payments.processors.base import Issued, Outbound, ProcessorError, Unreachable
+
+log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 4.0
 LOOK_EVERY_SECONDS = 0.05
 BATCH = 20
+MOST_FAILURES = 50
+"""How many calls in vain end a round; the next round asks again."""
+MOST_LOOKED_AT = 1000
 
 
 class NoRoute(Refusal):
@@ -40,6 +46,10 @@ class PoolEmpty(Refusal):
     """No address is free at the moment. Try again in a minute."""
 
     field = "currency"
+
+
+class WrongAddress(ProcessorError):
+    """The processor gave another's address, or one that it had given before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +104,36 @@ def fill(*, processor: Processor, outbound: Outbound) -> int:
     """Asks the processor for the addresses that its pools lack; returns how many came.
 
     Each is reserved first and asked for under its own reference, so that a call whose answer was lost is
-    asked again and gets the same address. No transaction is open during a call.
+    asked again and gets the same address. No transaction is open during a call. A pool that is refused is
+    left for this time, a wrong address alone; both are logged. Raises `Unreachable`.
     """
     _reserve(processor)
-    wanted = list(Address.objects.wanted(processor)[:BATCH])
-    for row in wanted:
-        for issued in outbound.issue(
-            currency=row.currency, convert_to=row.convert_to or None, references=[row.reference]
-        ):
-            _store(row, issued)
-    return len(wanted)
+    came, failed = 0, 0
+    refused: set[tuple[str, str]] = set()
+    for row in list(Address.objects.wanted(processor)[:MOST_LOOKED_AT]):
+        if came == BATCH or failed == MOST_FAILURES:
+            break
+        if (row.currency, row.convert_to) in refused:
+            continue
+        try:
+            came += _ask(row, outbound)
+        except Unreachable:
+            raise
+        except ProcessorError as error:
+            failed += 1
+            log.warning("no address for %s in %s: %s", row.reference, row.currency, error)
+            if not isinstance(error, WrongAddress):
+                refused.add((row.currency, row.convert_to))
+    return came
+
+
+def _ask(row: Address, outbound: Outbound) -> int:
+    issued = outbound.issue(
+        currency=row.currency, convert_to=row.convert_to or None, references=[row.reference]
+    )
+    for one in issued:
+        _store(row, one)
+    return len(issued)
 
 
 def _pool(merchant: Merchant, currency: str, convert_to: str, now: datetime) -> AddressPool:
@@ -184,13 +214,15 @@ def _reserve(processor: Processor) -> None:
 
 def _store(row: Address, issued: Issued) -> None:
     if issued.reference != row.reference or issued.currency != row.currency:
-        raise ProcessorError(f"asked for {row.reference} in {row.currency}, got {issued.reference}")
-    row.issued(
-        address=issued.address,
-        lookup=lookup(issued.currency, issued.address),
-        tag=issued.tag,
-        external_id=issued.external_id,
-    )
+        raise WrongAddress(f"asked for {row.reference} in {row.currency}, got {issued.reference}")
+    spelling = lookup(issued.currency, issued.address)
+    try:
+        with transaction.atomic():
+            row.issued(
+                address=issued.address, lookup=spelling, tag=issued.tag, external_id=issued.external_id
+            )
+    except IntegrityError as error:
+        raise WrongAddress(f"{issued.address} was issued before") from error
 
 
 def lookup(currency: str, address: str) -> str:

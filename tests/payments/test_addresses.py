@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 from django.db import IntegrityError, connection
@@ -10,7 +11,7 @@ from django.db import IntegrityError, connection
 from payments import addresses
 from payments.addresses import Order
 from payments.models import Address, AddressPool
-from payments.processors.base import Issued, Unreachable
+from payments.processors.base import Issued, Refused, Unreachable
 from tests import factories
 from tests.constraints import refused
 from tests.factories import NOW
@@ -88,12 +89,12 @@ class TestFill:
         first = Address.objects.filter(address__isnull=False)
         assert sorted(set(first.values_list("currency", flat=True))) == ["BTC", "ETH", "LTC"]
 
-    def test_refuses_an_answer_to_another_question(self, merchant, processor, upstream, monkeypatch):
+    def test_refuses_an_answer_to_another_question(self, merchant, processor, upstream, monkeypatch, caplog):
         addresses.want(merchant=merchant, currency="BTC", convert_to="", now=NOW)
         wrong = Issued("pool-0", "BTC", None, "2Nx", None, "up-0")
         monkeypatch.setattr(upstream, "issue", lambda **_: [wrong])
-        with pytest.raises(addresses.ProcessorError, match="asked for pool-"):
-            addresses.fill(processor=processor, outbound=upstream)
+        assert addresses.fill(processor=processor, outbound=upstream) == 0
+        assert "asked for pool-" in caplog.text
         assert not Address.objects.free().exists()
 
 
@@ -165,6 +166,52 @@ class TestParallelTake:
         assert len(taken) == 8
         assert len(set(taken)) == 1
         assert Address.objects.free().count() == 9
+
+
+class TestUnwillingUpstream:
+    """What is refused for one pool, or wrong about one address, keeps no other from being filled."""
+
+    class Refusing(FakeOutbound):
+        def __init__(self, *refused: str, repeats: str = "") -> None:
+            super().__init__()
+            self.refused, self.repeats = refused, repeats
+
+        def issue(self, *, currency, convert_to, references):
+            if currency in self.refused:
+                self.asked += references
+                raise Refused("The selected currency is invalid.", "currency")
+            issued = super().issue(currency=currency, convert_to=convert_to, references=references)
+            return [replace(one, address="2Nsame") if currency == self.repeats else one for one in issued]
+
+    @pytest.fixture
+    def pools(self, merchant):
+        for currency in ("ETH", "XRP", "BTC"):
+            addresses.want(merchant=merchant, currency=currency, convert_to="", now=NOW)
+
+    @pytest.mark.usefixtures("pools")
+    def test_that_refuses_a_currency_is_asked_for_it_once(self, processor, caplog):
+        upstream = self.Refusing("ETH", "XRP")
+        assert addresses.fill(processor=processor, outbound=upstream) == 10
+        assert Address.objects.free().filter(currency="BTC").count() == 10
+        assert len(upstream.asked) == 12
+        assert addresses.fill(processor=processor, outbound=upstream) == 0
+        assert "The selected currency is invalid." in caplog.text
+
+    @pytest.mark.usefixtures("pools")
+    def test_that_gives_one_address_twice_loses_only_that_one(self, processor, caplog):
+        upstream = self.Refusing(repeats="ETH")
+        fill(processor, upstream)
+        assert Address.objects.free().filter(currency="ETH").count() == 1
+        assert Address.objects.free().exclude(currency="ETH").count() == 20
+        assert "was issued before" in caplog.text
+
+    @pytest.mark.usefixtures("pools")
+    def test_that_is_silent_is_left_alone(self, processor):
+        upstream = self.Refusing()
+        upstream.silent = True
+        with pytest.raises(Unreachable):
+            addresses.fill(processor=processor, outbound=upstream)
+        assert not upstream.asked
 
 
 class TestLookup:
