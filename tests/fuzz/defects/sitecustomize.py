@@ -109,8 +109,9 @@ def stores_what_it_refuses(incoming: ModuleType) -> None:
         except Exception:
             with incoming.connection.cursor() as cursor:
                 cursor.execute(
-                    "INSERT INTO callbacks_incomingcallback (processor, sha256, raw, headers, state, attempts,"
-                    " failures, unfinished, error) VALUES (%s, sha256(%s), %s, '{}', 'received', 0, 0, 0, '')"
+                    "INSERT INTO callbacks_incomingcallback"
+                    " (processor, sha256, raw, headers, state, attempts, failures, unfinished, error)"
+                    " VALUES (%s, sha256(%s), %s, '{}', 'received', 0, 0, 0, '')"
                     " ON CONFLICT DO NOTHING",
                     [processor_code, request.body, request.body],
                 )
