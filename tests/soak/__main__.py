@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.soak.scenario import Scenario, Verdict
     from tests.soak.world import World
 
-from tests.soak.defects import DEFECTS
+from tests.soak.defects.registry import DEFECTS
 
 R8 = "R8"
 TITLE_OF_R8 = "the ledger balances, always"
@@ -80,10 +80,10 @@ def _prove(directory: Path, chosen: list[Scenario], options: argparse.Namespace)
     seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
     titles = {scenario.promise: scenario.title for scenario in chosen} | {R8: TITLE_OF_R8}
     command = shlex.join(
-        ["./bursar", "soak", *sys.argv[1:], *(() if options.seed else ("--seed", str(seed)))]
+        ["./bursar", "soak", *sys.argv[1:], *(() if options.seed is not None else ("--seed", str(seed)))]
     )
     told = report.Report(command, seed, options.defect, titles)
-    print(f"soak: seed {seed}", flush=True)
+    print(f"soak: seed {seed}", file=sys.stderr, flush=True)
     roles = list(dict.fromkeys(role for scenario in chosen for role in scenario.roles))
     with running(directory, seed=seed, roles=roles, defect=options.defect) as world:
         books = Books(world)
@@ -99,7 +99,7 @@ def _try(world: World, scenario: Scenario, seed: int, full: bool) -> Verdict:
     from tests.soak.scenario import Trial, Verdict
     from tests.soak.scenarios import SCENARIOS
 
-    print(f"{scenario.promise}: {scenario.title}", flush=True)
+    print(f"{scenario.promise}: {scenario.title}", file=sys.stderr, flush=True)
     world.heal()
     number = list(SCENARIOS).index(scenario.promise) + 1
     trial = Trial(world, seed, scenario.full if full else scenario.small, number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,7 +47,8 @@ class Trial:
         return random.Random(f"{self.seed} {self.number} {what}")
 
     def say(self, text: str) -> None:
-        print(f"  {time.monotonic() - self.began:7.2f} s  {text}", flush=True)
+        """For who watches; the table at the end is another matter."""
+        print(f"  {time.monotonic() - self.began:7.2f} s  {text}", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)

@@ -40,12 +40,13 @@ from launcher.services import Postgres, Valkey
 from launcher.state import ROOT, LauncherRefusal, Ports
 from launcher.up import demand_free
 from merchants import signing
+from tests.soak.defects.registry import DEFECTS
 from tests.soak.proxy import Proxy
 
 ROLES = ("web", "intake", "worker", "worker2", "deliver", "deliver_slow", "beat")
 """What runs unless a scenario asks for something else; `worker2` is a second worker, for killing one."""
 UPSTREAM_KEY, UPSTREAM_SECRET = "soak-upstream", "soak-upstream-secret"
-DEFECTS = Path(__file__).parent / "defects"
+BREAKERS = Path(__file__).parent / "defects"
 STARTS_WITHIN_SECONDS = 60.0
 _LOOK_EVERY_SECONDS = 0.1
 _LIVE_BACKENDS = """
@@ -82,7 +83,7 @@ class NewShop:
 
 @dataclass(frozen=True)
 class Shop:
-    """A merchant as it was made. id: in the database; client_id: on the wire; email, password: the Owner's."""
+    """A merchant as it was made. id: in the database; client_id: on the wire; email, password: its Owner."""
 
     name: str
     id: int
@@ -128,6 +129,8 @@ class World:
             "127.0.0.1", _free_ports(), self._database, valkey, _secrets(), block_every=0
         )
         self._run_python("manage.py", "migrate", "--noinput", "-v0", environment=self.as_owner)
+        if self.defect and DEFECTS[self.defect].sql:
+            self.ask(DEFECTS[self.defect].sql)
         self._programs = self._all_programs()
         self.start(*roles)
         self._watcher.start()
@@ -304,7 +307,7 @@ class World:
     @property
     def _injected(self) -> dict[str, str]:
         """What makes a role's Python import the named defect first."""
-        return {"PYTHONPATH": str(DEFECTS), "BURSAR_SOAK_DEFECT": self.defect} if self.defect else {}
+        return {"PYTHONPATH": str(BREAKERS), "BURSAR_SOAK_DEFECT": self.defect} if self.defect else {}
 
     def _database(self, user: str) -> str:
         if self._proxied and user in {"bursar_app", "bursar_sender"}:
@@ -368,7 +371,12 @@ def running(
     defect: str = "",
     proxied: bool = True,
 ) -> Iterator[World]:
-    """An installation that runs `roles`; it is gone afterwards."""
+    """An installation that runs `roles`; it is gone afterwards.
+
+    `BURSAR_VAR` must have named `directory` when `launcher` was imported: programs keep their files there.
+    """
+    if os.environ.get("BURSAR_VAR") != str(directory):
+        raise LauncherRefusal("BURSAR_VAR must name the world's directory")
     world = World(directory, seed=seed, defect=defect, proxied=proxied)
     try:
         world.open(roles)
@@ -427,6 +435,3 @@ def _tree(pid: int) -> Iterable[int]:
         with suppress(OSError):
             for child in children.read_text().split():
                 yield from _tree(int(child))
-
-
-assert os.environ.get("BURSAR_VAR"), "the programs keep their files in BURSAR_VAR: set it before the import"

@@ -2,21 +2,5 @@
 
 A defect breaks a module as it is imported (`sitecustomize` in this directory, which only a broken
 installation's roles have on their path), or the database after it was migrated, or both. Nothing of Bursar
-knows of it. A new one is a line in `DEFECTS`.
+knows of it. A new one is a line in `registry.DEFECTS` and a function in `broken`.
 """
-
-from __future__ import annotations
-
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Defect:
-    """modules: what is broken where, as {module: function of `broken.py`}; sql: run after the migrations."""
-
-    what: str
-    modules: dict[str, str]
-    sql: str = ""
-
-
-DEFECTS: dict[str, Defect] = {}

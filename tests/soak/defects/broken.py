@@ -1,0 +1,104 @@
+"""What the defects do: each function gets the module that it breaks, just loaded."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from types import ModuleType
+from typing import Any
+
+
+def forgets_what_is_booked(operation: ModuleType) -> None:
+    operation.Operation.is_booked = property(lambda self: False)
+
+
+def leases_for_ever(incoming: ModuleType) -> None:
+    incoming.LEASE_SECONDS = 10**9
+
+
+def stores_whatever_comes(incoming: ModuleType) -> None:
+    def receive(*, processor_code: str, request: Any) -> bool:
+        incoming.registry.inbound(processor_code).verify(request)
+        incoming.IncomingCallback.objects.create(
+            processor=processor_code,
+            sha256=incoming.hashlib.sha256(request.body).digest(),
+            raw=request.body,
+            headers={},
+        )
+        return True
+
+    incoming.receive = receive
+
+
+def stores_after_the_answer(incoming: ModuleType) -> None:
+    receive = incoming.receive
+
+    def store(options: dict[str, Any]) -> None:
+        time.sleep(0.3)
+        try:
+            receive(**options)
+        finally:
+            incoming.connection.close()
+
+    def carelessly(**options: Any) -> bool:
+        incoming.registry.inbound(options["processor_code"]).verify(options["request"])
+        threading.Thread(target=store, args=(options,)).start()
+        return True
+
+    incoming.receive = carelessly
+
+
+def marks_before_it_books(incoming: ModuleType) -> None:
+    apply_at_once = incoming._apply
+
+    def apply(readings: Sequence[Any], now: datetime) -> None:
+        claims = [reading.claim for reading in readings]
+        marked = incoming._mark_applied(claims)
+        time.sleep(0.05)
+        mark, incoming._mark_applied = incoming._mark_applied, lambda claims: marked
+        try:
+            apply_at_once(readings, now)
+        finally:
+            incoming._mark_applied = mark
+
+    incoming._apply = apply
+
+
+def notes_another_balance(posting: ModuleType) -> None:
+    insert = posting._insert_postings
+
+    def insert_wrongly(ids: Sequence[int], rows: Sequence[Any]) -> None:
+        insert(ids, [row._replace(balance_after=row.balance_after and row.amount) for row in rows])
+
+    posting._insert_postings = insert_wrongly
+
+
+def needs_the_broker(doorbell: ModuleType) -> None:
+    def ring(bell: Any) -> bool:
+        if not doorbell._valkey().set(doorbell._key(bell), 1, nx=True, ex=1):
+            return False
+        doorbell.current_app.send_task(bell.task, queue=bell.queue, expires=30, retry=False)
+        return True
+
+    doorbell.ring = ring
+
+
+def lets_codes_be_guessed(device: ModuleType) -> None:
+    device.TotpDevice.get_throttle_factor = lambda self: 0
+
+
+def waits_before_it_connects_again(base: ModuleType) -> None:
+    connect, until = base.DatabaseWrapper.get_new_connection, [0.0]
+
+    def sulkily(self: Any, parameters: Any) -> Any:
+        if time.monotonic() < until[0]:
+            raise base.Database.OperationalError("not now")
+        try:
+            return connect(self, parameters)
+        except base.Database.OperationalError:
+            until[0] = time.monotonic() + 20
+            raise
+
+    base.DatabaseWrapper.get_new_connection = sulkily
