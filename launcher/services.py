@@ -31,7 +31,6 @@ _PR_SET_PDEATHSIG = 1
 STARTS_WITHIN_SECONDS = 60.0
 ROLES = ("bursar_owner", "bursar_app", "bursar_sender")
 _SETTINGS = {
-    "listen_addresses": "",
     "max_connections": "120",
     "shared_buffers": "64MB",
     "timezone": "UTC",
@@ -91,10 +90,14 @@ def _namespaces_work() -> bool:
 
 @dataclass
 class Postgres:
-    """A PostgreSQL server in `data`, reached over a socket in a directory that only its owner enters."""
+    """A PostgreSQL server in `data`, reached over a socket in a directory that only its owner enters.
+
+    address: where it listens beside that, for a measurement across two networks; nowhere by default.
+    """
 
     data: Path
     throw_away: bool = False
+    address: str = ""
     process: subprocess.Popen[bytes] | None = None
     _as: dict[str, Any] = field(default_factory=dict)
 
@@ -136,7 +139,7 @@ class Postgres:
             )
         self.end_what_is_left()
         options = _SETTINGS | (_THROW_AWAY if self.throw_away else {})
-        options |= {"unix_socket_directories": str(self.sockets)}
+        options |= {"unix_socket_directories": str(self.sockets), "listen_addresses": self.address}
         given = [f"--{name}={value}" for name, value in options.items()]
         self.process = self._spawn([str(self._binaries / "postgres"), "-D", str(self.data), *given])
         self._await()
@@ -246,12 +249,14 @@ class Valkey:
     """A Valkey server on a loopback port of its own, behind a password. Nothing in it needs to last.
 
     Port and password are chosen at the first start and kept: who knew the URL finds it again.
+    address: where it listens beside the loopback; nowhere by default.
     """
 
     directory: Path
     process: subprocess.Popen[bytes] | None = None
     port: int = 0
     password: str = ""
+    address: str = ""
 
     def start(self) -> str:
         """Returns its URL."""
@@ -261,7 +266,8 @@ class Valkey:
                 self.port = probe.getsockname()[1]
             self.password = secrets.token_hex(16)
         settings = (
-            f"port {self.port}\nbind 127.0.0.1\nrequirepass {self.password}\ndir {self.directory}\n"
+            f"port {self.port}\nbind 127.0.0.1 {self.address}\nrequirepass {self.password}\n"
+            f"dir {self.directory}\n"
             'save ""\nappendonly no\nmaxmemory 64mb\nmaxmemory-policy noeviction\n'
         )
         parent = os.getpid()
