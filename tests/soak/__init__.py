@@ -25,6 +25,6 @@ A scenario is a function from a `Trial` to a `Verdict`, and a line in `scenarios
 
 All scenarios of one command share an installation: one makes merchants of its own, takes its ids from
 `trial.number`, judges nothing but those, and leaves nothing waiting. Its chance comes from `trial.chance`
-alone. `deposits.Play` is the pattern for whatever the upstream tells. A promise is only proved by a defect
+alone. `play.Play` is the pattern for whatever the upstream tells. A promise is only proved by a defect
 that breaks it: see `defects`.
 """
