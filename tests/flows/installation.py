@@ -56,6 +56,8 @@ class Receiver:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     unsigned: int = 0
 
+    url: str = ""
+
     def start(self) -> str:
         receiver = self
 
@@ -74,7 +76,8 @@ class Receiver:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{self._server.server_address[1]}/callbacks"
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/callbacks"
+        return self.url
 
     def stop(self) -> None:
         self._server.shutdown()
@@ -171,6 +174,10 @@ class Installation:
         return requests.post(
             f"http://127.0.0.1:{self._web}/api/v2/{path}", data=raw, headers=headers, timeout=30
         )
+
+    @property
+    def web_url(self) -> str:
+        return f"http://127.0.0.1:{self._web}"
 
     def take(self, foreign_id: str, currency: str = "BTC", **more: str) -> str:
         answer = self.call("addresses/take", {"foreign_id": foreign_id, "currency": currency} | more)

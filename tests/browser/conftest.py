@@ -1,0 +1,73 @@
+"""A real browser at a real installation: every role as a process, Chromium, a merchant's receiver.
+
+Skipped where there is no Chromium, but for CI, which must have one. Authenticators are set to steps of four
+seconds, so that nobody waits half a minute for the next code; nothing else is written to the database.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.visitor import Visitor, visiting
+from tests.flows.installation import Installation, installed
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None and os.environ.get("CI"):
+        pytest.fail("CI needs Chromium for the browser tests")
+    if found is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[Installation]:
+    """An installation with the demo merchant and one deposit, confirmed and called back."""
+    directory: Path = tmp_path_factory.mktemp("browser")
+    with installed(directory, valkey=os.environ["REDIS_URL"]) as installation:
+        installation.start("web", "intake", "worker", "deliver", "deliver_slow", "sender", "beat")
+        quicken(installation)
+        yield installation
+
+
+def quicken(installation: Installation) -> None:
+    """Codes that change every four seconds; phones show them for half a minute."""
+    with psycopg.connect(installation._url()) as connection:
+        connection.execute("UPDATE merchants_totpdevice SET step = 4")
+
+
+@pytest.fixture
+def owner(chromium: Browser, place: Installation) -> Iterator[Visitor]:
+    with visiting(chromium, place, "owner") as visitor:
+        visitor.sign_in()
+        yield visitor
+
+
+@pytest.fixture
+def viewer(chromium: Browser, place: Installation) -> Iterator[Visitor]:
+    with visiting(chromium, place, "viewer") as visitor:
+        visitor.sign_in()
+        yield visitor

@@ -1,0 +1,83 @@
+"""Every page, wide and narrow, light and dark: nothing that axe minds, nothing wider than the window, and a
+console without a word.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.visitor import NARROW, WIDE
+
+pytestmark = pytest.mark.browser
+
+M = "/m/11"
+PAGES = [
+    "/merchants/",
+    f"{M}/balances/",
+    f"{M}/currencies/",
+    f"{M}/currencies/add/",
+    f"{M}/currencies/EUR/disable/",
+    f"{M}/transactions/",
+    f"{M}/transactions/?currency=BTC&status=cancelled",
+    f"{M}/transactions/export/",
+    f"{M}/callbacks/",
+    f"{M}/callbacks/resend/",
+    f"{M}/settings/",
+    f"{M}/settings/callbacks/",
+    f"{M}/settings/test/",
+    f"{M}/keys/",
+    f"{M}/keys/generate/",
+    f"{M}/audit/",
+    f"{M}/audit/export/",
+    f"{M}/search/?q=nothing",
+    f"{M}/nowhere/",
+]
+
+
+@pytest.fixture
+def deposit(place):
+    """A deposit that is confirmed and called back; the paths of its pages."""
+    rows = place.query("SELECT wire_id FROM payments_operation ORDER BY id LIMIT 1")
+    if not rows:
+        place.control.call("pay", address=place.take("browser"), amount="0.01")
+        place.control.call("block", network="BTC", count=3)
+        from tests.flows.installation import until
+
+        rows = until(
+            lambda: place.query(
+                "SELECT wire_id FROM payments_operation o WHERE status = 'confirmed' AND EXISTS (SELECT 1"
+                " FROM callbacks_outgoingcallback c WHERE c.subject_id = o.id AND c.state = 'delivered')"
+            ),
+            what="a deposit",
+        )
+    number = rows[0][0]
+    base = f"{M}/transactions/{number}/"
+    return [base, f"{base}callbacks/1/", f"{base}callbacks/1/resend/", f"{base}callbacks/1/signature/"]
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_is_fit_for_everybody(owner, place, deposit, width, scheme):
+    owner.look(width=width, scheme=scheme)
+    key = f"{M}/keys/{place.demo['api_key']}/"
+    of_a_key = [key, *(f"{key}{act}/" for act in ("activate", "rotate", "deactivate", "allowlist"))]
+    minded = []
+    for path in [*PAGES, *deposit, *of_a_key]:
+        owner.go(path)
+        minded += owner.findings()
+        if owner.overflow() > 0:
+            minded.append(f"{path}: {owner.overflow()} px wider than the window")
+    assert minded == []
+    assert owner.complaints == []
+
+
+@pytest.mark.parametrize("path", ["/sign-in/", "/operator/login/"])
+def test_of_the_door_is_fit_for_everybody(owner, path):
+    owner.page.context.clear_cookies()
+    for width in (WIDE, NARROW):
+        owner.look(width=width, scheme="light")
+        owner.go(path)
+        assert owner.overflow() <= 0
+        if path == "/sign-in/":
+            assert owner.findings() == []
+    assert owner.complaints == []

@@ -1,0 +1,105 @@
+"""A person in a browser: signs in, fills forms with fresh codes, notes what the browser minds."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from django_otp.oath import totp
+from playwright.sync_api import Browser, Page
+
+from tests.flows.installation import Installation, until
+
+WIDE, NARROW = 1280, 360
+SERIOUS = {"serious", "critical"}
+
+
+@dataclass
+class Visitor:
+    """complaints: what the console said, refused scripts and styles included."""
+
+    page: Page
+    base: str
+    email: str
+    password: str
+    seed: bytes
+    complaints: list[str] = field(default_factory=list)
+    last_code: str = ""
+    step: int = 4
+
+    def go(self, path: str) -> Any:
+        return self.page.goto(self.base + path)
+
+    def sign_in(self) -> None:
+        self.go("/sign-in/")
+        self.page.fill("[name=email]", self.email)
+        self.page.fill("[name=password]", self.password)
+        self.page.fill("[name=code]", self.code())
+        self.page.click("main [type=submit]")
+        assert "/sign-in/" not in self.page.url, self.text("main")
+
+    def code(self) -> str:
+        """A code that was not used yet."""
+
+        def fresh() -> str:
+            code = f"{totp(self.seed, step=self.step):06d}"
+            return code if code != self.last_code else ""
+
+        self.last_code = until(fresh, what="a fresh code")
+        return self.last_code
+
+    def submit(
+        self, *, code: bool = True, button: str = "main form[method=post] [type=submit]", **fields: str
+    ) -> None:
+        """Fills the page's form, with a fresh code unless told otherwise, and sends it."""
+        for name, value in fields.items():
+            self.page.fill(f"main [name={name}]", value)
+        if code:
+            self.page.fill("main [name=code]", self.code())
+        self.page.locator(button).first.click()
+        self.page.wait_for_load_state()
+
+    def text(self, selector: str = "main") -> str:
+        return str(self.page.inner_text(selector))
+
+    def findings(self) -> list[str]:
+        """Serious and critical findings of axe on the page as it stands."""
+        results = Axe().run(self.page)
+        found = [one for one in results.response["violations"] if one["impact"] in SERIOUS]
+        return [f"{self.page.url}: {one['id']} {one['nodes'][0]['html'][:200]}" for one in found]
+
+    def overflow(self) -> int:
+        """By how many pixels the page is wider than the window."""
+        script = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        return int(self.page.evaluate(script))
+
+    def look(self, *, width: int, scheme: Any) -> None:
+        self.page.set_viewport_size({"width": width, "height": 800})
+        self.page.emulate_media(color_scheme=scheme)
+
+
+@contextmanager
+def visiting(browser: Browser, place: Installation, who: str) -> Iterator[Visitor]:
+    """A browser of their own for one of the demo's people."""
+    context = browser.new_context(viewport={"width": WIDE, "height": 800})
+    page = context.new_page()
+    person = place.demo[who]
+    seed = base64.b32decode(person["totp_secret"])
+    page.set_default_timeout(8_000)
+    visitor = Visitor(page, place.web_url, person["email"], person["password"], seed)
+    page.on("console", lambda message: _note(visitor, message))
+    page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
+    try:
+        yield visitor
+    finally:
+        context.close()
+
+
+def _note(visitor: Visitor, message: Any) -> None:
+    """Chromium reports a refusal's status as an error too; that is what the test looks for itself."""
+    if message.type in {"error", "warning"} and "the server responded with a status of 4" not in message.text:
+        visitor.complaints.append(message.text)
