@@ -13,7 +13,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
@@ -63,8 +63,9 @@ class NoVerb(Exception):
 
 
 def receive(*, processor_code: str, request: RawRequest) -> bool:
-    """Verifies and stores a callback; True when it is new, False when it was stored before.
+    """Verifies and stores a callback; True when there is something to apply, False when it waits already.
 
+    Bytes that were applied before are looked at again: the processor may have said otherwise since.
     Committed on return, unless the caller holds a transaction. Raises `TooLarge`, `UnknownProcessor`,
     `BadSignature`.
     """
@@ -74,10 +75,13 @@ def receive(*, processor_code: str, request: RawRequest) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO callbacks_incomingcallback
+            INSERT INTO callbacks_incomingcallback AS c
                    (processor, sha256, raw, headers, state, attempts, failures, unfinished, error)
             VALUES (%s, %s, %s, %s, 'received', 0, 0, 0, '')
-                ON CONFLICT (processor, sha256) DO NOTHING
+                ON CONFLICT (processor, sha256) DO UPDATE
+                   SET state = 'received', applied_at = NULL, next_attempt_at = statement_timestamp(),
+                       failures = 0, unfinished = 0, repeated_at = statement_timestamp(), is_repeat = true
+                 WHERE c.state = 'applied'
             """,
             [
                 processor_code,
@@ -126,6 +130,8 @@ class _Claim:
     attempts: int
     failures: int
     unfinished: int
+    heard_at: datetime
+    is_repeat: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +164,8 @@ def _claimed(which: str, limit: int) -> list[_Claim]:
                SET attempts = c.attempts + 1, unfinished = c.unfinished + 1,
                    next_attempt_at = statement_timestamp() + %s * interval '1 second'
               FROM due WHERE c.id = due.id
-            RETURNING c.id, c.processor, c.raw, c.attempts, c.failures, c.unfinished
+            RETURNING c.id, c.processor, c.raw, c.attempts, c.failures, c.unfinished,
+                      COALESCE(c.repeated_at, c.received_at), c.is_repeat
             """,  # noqa: S608 - `which` is one of two texts of this module
             [limit, LEASE_SECONDS],
         )
@@ -176,7 +183,7 @@ def _read(claim: _Claim, processors: Mapping[str, Processor]) -> _Reading | None
     try:
         processor = processors[claim.processor]
         notices = registry.inbound_parser(processor.connector).parse(claim.raw)
-        return _Reading(claim, processor, _deposits(notices))
+        return _Reading(claim, processor, _deposits(notices, claim))
     except (Unreadable, NoVerb) as error:
         _quarantine(claim, str(error))
     except Exception as error:  # noqa: BLE001 - one row's fault must not stop the others
@@ -184,12 +191,16 @@ def _read(claim: _Claim, processors: Mapping[str, Processor]) -> _Reading | None
     return None
 
 
-def _deposits(notices: Sequence[Notice]) -> list[DepositNotice]:
-    """The one place that knows which notices have a verb. Raises `NoVerb`."""
+def _deposits(notices: Sequence[Notice], claim: _Claim) -> list[DepositNotice]:
+    """The one place that knows which notices have a verb; each told when it came. Raises `NoVerb`."""
     for notice in notices:
         if not isinstance(notice, DepositNotice):
             raise NoVerb("no verb for payouts and exchanges yet")
-    return [notice for notice in notices if isinstance(notice, DepositNotice)]
+    return [
+        replace(notice, heard_at=claim.heard_at, repeated=claim.is_repeat)
+        for notice in notices
+        if isinstance(notice, DepositNotice)
+    ]
 
 
 # --- applying ---
@@ -264,7 +275,8 @@ def _mark_applied(claims: Sequence[_Claim]) -> set[int]:
         cursor.execute(
             """
             UPDATE callbacks_incomingcallback c
-               SET state = 'applied', applied_at = statement_timestamp(), unfinished = 0, error = ''
+               SET state = 'applied', applied_at = statement_timestamp(), unfinished = 0, error = '',
+                   is_repeat = false
               FROM unnest(%s::bigint[], %s::int[]) AS claim(id, attempts)
              WHERE c.id = claim.id AND c.attempts = claim.attempts AND c.state = 'received'
             RETURNING c.id

@@ -118,7 +118,12 @@ class IncomingQuerySet(models.QuerySet["IncomingCallback"]):
     def again(self) -> int:
         """Quarantined rows become due with all their tries; returns how many."""
         return self.update(
-            state=IncomingState.RECEIVED, failures=0, unfinished=0, next_attempt_at=Now(), error=""
+            state=IncomingState.RECEIVED,
+            failures=0,
+            unfinished=0,
+            next_attempt_at=Now(),
+            is_repeat=False,
+            error="",
         )
 
 
@@ -127,7 +132,8 @@ class IncomingCallback(models.Model):
 
     attempts: how often it was claimed. failures: how many tries ended in an error since it came or was
     replayed. unfinished: claims in a row of which nothing more was heard, because the worker died.
-    next_attempt_at: when it is due; while claimed, when the claim ends.
+    next_attempt_at: when it is due; while claimed, when the claim ends. repeated_at: when the same bytes came
+    again after they had been applied; is_repeat: that has not been judged yet.
     """
 
     processor = models.CharField(max_length=50)
@@ -141,6 +147,8 @@ class IncomingCallback(models.Model):
     unfinished = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(db_default=Now())
     applied_at = models.DateTimeField(null=True)
+    repeated_at = models.DateTimeField(null=True)
+    is_repeat = models.BooleanField(default=False, db_default=False)
     error = models.TextField(blank=True, default="")
 
     objects = IncomingQuerySet.as_manager()
@@ -159,6 +167,10 @@ class IncomingCallback(models.Model):
             models.CheckConstraint(
                 condition=~models.Q(state=IncomingState.QUARANTINED) | ~models.Q(error=""),
                 name="incoming_callback_is_quarantined_for_a_reason",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(is_repeat=False) | models.Q(repeated_at__isnull=False),
+                name="incoming_callback_repeat_has_its_time",
             ),
         ]
         indexes = [

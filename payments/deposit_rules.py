@@ -88,9 +88,26 @@ def _demand(fits: object, what: str) -> None:
         raise Contradiction(what=what)
 
 
+def demand_news(operation: Operation, notice: DepositNotice) -> None:
+    """Raises `Contradiction` when bytes that were applied before would now undo what was said since.
+
+    The processor may have gone back to its first word, or an old message may have been sent again; nothing
+    in the bytes tells which, so people ask.
+    """
+    undoes = notice.status == (DepositStatus.CANCELLED if operation.is_booked else DepositStatus.CONFIRMED)
+    _demand(
+        not (notice.repeated and undoes),
+        f"the same bytes say {notice.status} again after it had said otherwise; ask it, then replay",
+    )
+
+
 def is_late(operation: Operation, notice: DepositNotice) -> bool:
-    """An earlier status than the recorded one, arriving after it."""
-    return notice.status == DepositStatus.NOT_CONFIRMED and operation.status != OperationStatus.NOT_CONFIRMED
+    """An earlier status than the recorded one, or an earlier word of the same rank, coming after it."""
+    if operation.status == OperationStatus.NOT_CONFIRMED:
+        return False
+    if notice.status == DepositStatus.NOT_CONFIRMED:
+        return True
+    return bool(operation.heard_at and notice.heard_at and notice.heard_at < operation.heard_at)
 
 
 def judge(notice: DepositNotice, *, address: Address, terms: Terms | None, blocked: bool) -> Verdict:

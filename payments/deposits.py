@@ -192,6 +192,7 @@ class _Round:
         deposit_rules.demand_same(
             operation, notice, lookup=addresses.lookup(notice.sent.currency, notice.address)
         )
+        deposit_rules.demand_news(operation, notice)
         if deposit_rules.is_late(operation, notice):
             return
         verdict = self._judge(address, notice, agreed=operation.terms)
@@ -214,6 +215,8 @@ class _Round:
         exchange_leg_id: int | None,
     ) -> None:
         """Books what was credited, or reverses what no longer is."""
+        if notice.status != DepositStatus.NOT_CONFIRMED and not notice.repeated:
+            operation.hear(notice.heard_at)
         if notice.status == DepositStatus.CANCELLED and operation.is_booked:
             key = operation.book(credited_to=CreditedTo.NOWHERE, credited=None)
             self._enter(key, "deposit_reversal", operation.subject, ledger.undo(operation.subject))

@@ -41,6 +41,10 @@ def record(
         raise Contradiction(what=f"{row.amount} {row.currency} was recorded, {notice.sent} is reported")
     if (row.address, row.tag) != (notice.address, notice.tag):
         raise Contradiction(what="another address or tag is reported")
+    if notice.repeated and notice.status == (
+        DepositStatus.CANCELLED if row.is_booked else DepositStatus.CONFIRMED
+    ):
+        raise Contradiction(what=f"the same bytes say {notice.status} again; ask it, then replay")
     if notice.status == DepositStatus.NOT_CONFIRMED and row.status != DepositStatus.NOT_CONFIRMED:
         return []
     entries = _entries(row, notice, processor, now)

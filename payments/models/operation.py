@@ -74,7 +74,8 @@ class Operation(models.Model):
 
     amount_sent: what arrived. amount_received: gross, in `currency_received`, an estimate until confirmed.
     amount_minus_fee: what the merchant got. credited: what the processor credited us.
-    bookings: how many ledger entries it made, each keyed by its number.
+    bookings: how many ledger entries it made, each keyed by its number. heard_at: when the latest final word
+    about it came in, by the real clock.
     """
 
     merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT)
@@ -102,6 +103,7 @@ class Operation(models.Model):
     rate = models.ForeignKey(Rate, on_delete=models.PROTECT, null=True)
     created_at = models.DateTimeField()
     changed_at = models.DateTimeField()
+    heard_at = models.DateTimeField(null=True)
 
     CHANGING: ClassVar = [
         "status",
@@ -116,6 +118,7 @@ class Operation(models.Model):
         "terms",
         "rate",
         "changed_at",
+        "heard_at",
     ]
     """What later notices may change; the database holds the rest fast."""
 
@@ -195,6 +198,10 @@ class Operation(models.Model):
         self.currency_received, self.amount_received = received.currency, received.amount
         self.amount_minus_fee = net.amount
         self.terms, self.rate = terms, rate
+
+    def hear(self, at: datetime | None) -> None:
+        """The processor's final word of that moment was taken in; unsaved."""
+        self.heard_at = max(filter(None, (self.heard_at, at)), default=None)
 
     @property
     def is_booked(self) -> bool:

@@ -86,7 +86,8 @@ class DepositNotice:
     sent: what arrived on chain. received: gross in the credited currency (an estimate before
     `confirmed`), None where the processor gives none. credited: what the processor really credited us
     after its own fees, None until confirmed. expected_currency: what the address was issued for when
-    another currency arrived. replaces: the external id of a deposit that this one replaces.
+    another currency arrived. replaces: the external id of a deposit that this one replaces. heard_at and
+    repeated are the inbox's: when we were told, and whether the very same bytes had been applied before.
     """
 
     external_id: str
@@ -106,6 +107,8 @@ class DepositNotice:
     sender_address: str | None = None
     error: str = ""
     occurred_at: datetime | None = None
+    heard_at: datetime | None = None
+    repeated: bool = False
 
 
 @dataclass(frozen=True)
