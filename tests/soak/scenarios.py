@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.soak import deposits
+from tests.soak import delivery, deposits
 from tests.soak.scenario import Scenario
 
-SCENARIOS: dict[str, Scenario] = {scenario.promise: scenario for scenario in (*deposits.SCENARIOS,)}
+SCENARIOS: dict[str, Scenario] = {
+    scenario.promise: scenario for scenario in (*deposits.SCENARIOS, *delivery.SCENARIOS)
+}
