@@ -26,6 +26,7 @@ from detect_secrets.settings import transient_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMITS = 400
+TRIALS = ("tests/", "bench/")
 NEVER_IN_TESTS = {"KeywordDetector", "BasicAuthDetector"}
 """A test's passwords and URLs with a password in them are there to be refused; keys and tokens are not."""
 FILTERS = ("is_sequential_string", "is_potential_uuid", "is_templated_secret", "is_prefixed_with_dollar_sign")
@@ -118,7 +119,7 @@ def found(lines: Lines) -> Iterator[Leak]:
             used = sorted(plugins - (NEVER_IN_TESTS if is_test else set()))
             with transient_settings({"plugins_used": [{"name": n} for n in used], "filters_used": filters}):
                 for path, texts in lines.items():
-                    if path.startswith("tests/") == is_test and not is_unread(path):
+                    if path.startswith(TRIALS) == is_test and not is_unread(path):
                         yield from own_marks(path, texts)
                         yield from scanned(Path(directory), path, texts)
 

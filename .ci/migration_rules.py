@@ -217,12 +217,25 @@ def _of_sql(text: str, landed: ProjectState, migration: migrations.Migration) ->
 def files() -> Iterator[Path]:
     for app in APPS:
         folder = ROOT / app / "migrations"
-        yield from sorted(path for path in folder.iterdir() if path.suffix in {".py", ".sql"})
+        found = sorted(path for path in folder.iterdir() if path.suffix in {".py", ".sql"})
+        yield from (path for path in found if path.name != "__init__.py")
+
+
+def fingerprints() -> dict[str, str]:
+    return {str(p.relative_to(ROOT)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files()}
+
+
+def land(text: str) -> str:
+    """The list with what is new added after the last fingerprint."""
+    known = tomllib.loads(text)["landed"]
+    new = [f'"{path}" = "{sha}"\n' for path, sha in fingerprints().items() if path not in known]
+    head, mark, rest = text.partition("\n[[allowed]]")
+    return head + "".join(new) + mark + rest
 
 
 def changed(landed: dict[str, str]) -> list[str]:
     """The landed files that are not what they were."""
-    now = {str(p.relative_to(ROOT)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files()}
+    now = fingerprints()
     return [
         f"{path}: a landed migration never changes" for path, was in landed.items() if now.get(path) != was
     ]
@@ -250,7 +263,10 @@ def main() -> int:
     import django
 
     django.setup()
-    found = faults(tomllib.loads(LISTED.read_text()))
+    text = LISTED.read_text()
+    found = faults(tomllib.loads(text))
+    if "--land" in sys.argv and not found:
+        LISTED.write_text(land(text))
     print("\n".join(found) or "landed migrations are as they were, and no new one stops a running program")
     return 1 if found else 0
 

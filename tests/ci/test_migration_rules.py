@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from typing import Any
 
 import pytest
@@ -175,6 +176,15 @@ class TestLanded:
         path = "payments/migrations/0001_initial.py"
         assert rules.changed({path: "0" * 64}) == [f"{path}: a landed migration never changes"]
         assert rules.changed({"payments/migrations/0000_gone.py": "0" * 64}) != []
+
+
+class TestLand:
+    def test_adds_what_is_new_before_the_exceptions(self):
+        known = next(iter(rules.fingerprints()))
+        text = f'[landed]\n"{known}" = "as it was"\n\n[[allowed]]\nwhere = "a"\nwhy = "b"\n'
+        landed = tomllib.loads(rules.land(text))
+        assert landed["landed"] == rules.fingerprints() | {known: "as it was"}
+        assert landed["allowed"] == [{"where": "a", "why": "b"}]
 
 
 class TestFaults:
