@@ -26,7 +26,7 @@ SHOWN = 5
 LATE_ANSWERS = 0.2
 RINGS_WITHIN_SECONDS = 1.0
 """A worker that has come up hears of what is due at the next tick."""
-_LOOK_SECONDS = 3.0
+_LOOK_SECONDS = 8.0
 _POSTING = """
 SELECT e.health FROM callbacks_outgoingcallback c JOIN callbacks_endpoint e ON e.id = c.endpoint_id
  WHERE c.leased_until > now() + interval '20 s'
@@ -39,7 +39,7 @@ SELECT (SELECT count(*) FROM callbacks_incomingcallback WHERE sha256 = ANY(%s) A
 
 @dataclass
 class Killer:
-    """Kills deliver workers while they are posting. down: from each -9 until the next one served, in wall s."""
+    """Kills deliver workers while they are posting. down: from each -9 until one served again."""
 
     down: list[tuple[float, float]] = field(default_factory=list)
 
@@ -179,7 +179,7 @@ SCENARIOS = [
             "told": 160,
             "shops": 3,
             "failures": 13,
-            "per_second": 25.0,
+            "per_second": 15.0,
             "real": 0.5,
             "kill_every": 3.0,
             "harm_seconds": 5.0,

@@ -45,7 +45,7 @@ CREATE TRIGGER soak_note BEFORE UPDATE ON callbacks_outgoingcallback
 """
 _UNMAKE = "DROP TRIGGER soak_note ON callbacks_outgoingcallback; DROP SCHEMA soak CASCADE"
 _CALLBACKS = """
-SELECT c.id, c.subject_id, c.version, e.preset, encode(sha256(c.body), 'hex'),
+SELECT c.id, c.endpoint_id, c.subject_id, c.version, e.preset, encode(sha256(c.body), 'hex'),
        extract(epoch FROM c.created_at)::float8, c.state, c.attempts
   FROM callbacks_outgoingcallback c JOIN callbacks_endpoint e ON e.id = c.endpoint_id
  WHERE c.merchant_id = ANY(%s) ORDER BY c.id

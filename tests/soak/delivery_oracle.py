@@ -3,7 +3,8 @@
 Pure; nothing of Bursar's is imported, the published lists of retries stand here again. A gap is measured
 between two arrivals at the receiver, plus the time that was skipped in between (see `delivery_clock`).
 What a killed worker leaves is allowed exactly: its try may have arrived or not, it is found lost once its
-lease has run out and not before, and the next one is due at once; and while no worker runs, nothing is sent.
+lease has run out and not before, and the next one is due at once. While no worker runs, or an endpoint's
+two hands are both held by the dead, nothing is sent.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ ANSWERED = {OK: 200, LATE_OK: 200, "500": 500, "late 500": 500, "404": 404, "429
 
 @dataclass
 class Turn:
-    """One try in the books. claimed, settled: wall seconds. skipped: of the wait after it. lost: by its worker."""
+    """One try in the books. claimed, settled: wall seconds. skipped: of the wait after it, in seconds."""
 
     number: int
     claimed: float
@@ -52,6 +53,7 @@ class Callback:
     """One callback in the books."""
 
     id: int
+    endpoint: int
     subject: int
     version: int
     preset: str
@@ -84,13 +86,40 @@ class Findings:
 
 
 Down = Sequence[tuple[float, float]]
-"""When a deliver worker was dead, in wall seconds."""
+"""When nothing could be sent, in wall seconds; in order and apart from each other."""
 
 
 def alive(since: float, until: float, down: Down) -> float:
-    """Seconds between the two in which all workers ran; below 0 when `until` comes first."""
-    dead = [max(0.0, min(until, end) - max(since, start)) for start, end in down]
-    return until - since - min(sum(dead), max(0.0, until - since))
+    """Seconds between the two in which something could be sent; below 0 when `until` comes first."""
+    return until - since - sum(max(0.0, min(until, end) - max(since, start)) for start, end in down)
+
+
+def downtimes(callbacks: Sequence[Callback], down: Down) -> dict[int, Down]:
+    """For each endpoint, when a worker was dead or all that it may have at once was held by dead ones."""
+    held: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    for callback in callbacks:
+        held[callback.endpoint] += [
+            (turn.claimed, turn.settled or turn.claimed) for turn in callback.turns if turn.lost
+        ]
+    return {endpoint: _merged([*down, *_all_hands(leases)]) for endpoint, leases in held.items()}
+
+
+def _all_hands(leases: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    for place, one in enumerate(leases):
+        for other in leases[:place]:
+            both = max(one[0], other[0]), min(one[1], other[1])
+            if both[0] < both[1]:
+                yield both
+
+
+def _merged(spans: Sequence[tuple[float, float]]) -> Down:
+    merged: list[tuple[float, float]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((start, end))
+    return merged
 
 
 def share(values: Sequence[float], part: float) -> float:
@@ -108,7 +137,9 @@ def judge(
     newest: dict[int, int] = defaultdict(int)
     for callback in callbacks:
         newest[callback.subject] = max(newest[callback.subject], callback.version)
+    dead = downtimes(callbacks, down)
     for callback in callbacks:
+        down = dead[callback.endpoint]
         found.broken += _turns(callback, down)
         found.broken += _end(callback, has_newer=callback.version < newest[callback.subject])
         found.broken += _gaps(callback, found, lag, down)
