@@ -14,6 +14,8 @@ BODY_BYTES = 900
 """About what a confirmed deposit's body takes."""
 PATIENCE_SECONDS = 180.0
 _LOOK_SECONDS = 0.1
+_FIRST_SUBJECT = 10**12
+"""Far from what operations are numbered by."""
 _POINT = """
 UPDATE callbacks_endpoint e SET url = to_.url
   FROM unnest(%s::bigint[], %s::text[]) AS to_(merchant_id, url) WHERE e.merchant_id = to_.merchant_id
@@ -41,7 +43,7 @@ class Outbox:
     """The outbox of a place whose merchants are called back at a sink."""
 
     def __init__(self, place: Place) -> None:
-        self._place, self._last = place, 0
+        self._place, self._last = place, _FIRST_SUBJECT
         port = free_port()
         count = len(place.merchants)
         self._urls = [f"http://{sink.host(number)}:{port}/callbacks" for number in range(count)]
