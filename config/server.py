@@ -1,4 +1,7 @@
-"""Gunicorn's threads, answering what is no HTTP request in the wire's shape.
+"""Gunicorn's settings, and its threads, answering what is no HTTP request in the wire's shape.
+
+For `gunicorn -c config/server.py config.wsgi`: read as a file, because to import it would load the package,
+and with it the whole of Celery, into the process that only watches the others: 7 MB for each role.
 
 Such a request never reaches Django. Gunicorn alone would answer a page, and 501 where a client names a
 transfer coding that nobody speaks: the client's fault all the same. It would also let a peer on this
@@ -28,11 +31,7 @@ LONGEST_REASON = 200
 
 
 class WireWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no types
-    """For `gunicorn -k config.server.WireWorker`."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.cfg.set("forwarder_headers", "")
+    """Gunicorn's worker with threads, less its pages."""
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """What gunicorn calls for whatever goes wrong outside of the application."""
@@ -56,3 +55,7 @@ def _answer(client: socket.socket, status: int, reason: str, body: bytes) -> Non
         util.write_nonblock(client, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
     except OSError:
         return
+
+
+worker_class = WireWorker
+forwarder_headers = ""

@@ -149,7 +149,7 @@ def _is_ours(name: str) -> bool:
 def _gunicorn(bind: str, *, workers: int) -> list[str]:
     """What is loaded before the fork is shared between workers; a single one would share it with nobody."""
     command = python(
-        *("-m", "gunicorn", "config.wsgi", "-b", bind, "-k", "config.server.WireWorker"),
+        *("-m", "gunicorn", "-c", "config/server.py", "config.wsgi", "-b", bind),
         *("-w", str(workers), "--threads", "4", "--no-control-socket"),
         *("--graceful-timeout", "8", "--keep-alive", "15"),
     )

@@ -10,6 +10,7 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.http import errors
 
+from config import server
 from config.server import WireWorker
 
 
@@ -28,6 +29,14 @@ def answer(worker: WireWorker, error: Exception) -> tuple[int, dict[str, str]]:
     assert b"Content-Type: application/json" in head
     assert b"Connection: close" in head
     return int(head.split(b" ")[1]), json.loads(body)
+
+
+def settings() -> Config:
+    """As gunicorn reads a file of settings: the names that it knows."""
+    read = Config()
+    for name in vars(server).keys() & read.settings.keys():
+        read.set(name, getattr(server, name))
+    return read
 
 
 class TestWireWorker:
@@ -60,8 +69,11 @@ class TestWireWorker:
         with server:
             worker.handle_error(None, server, None, errors.InvalidRequestLine("x"))
 
-    def test_lets_nobody_name_the_path_by_a_header(self, worker):
-        assert worker.cfg.forwarder_headers == []
+    def test_lets_nobody_name_the_path_by_a_header(self):
+        assert settings().forwarder_headers == []
+
+    def test_is_what_gunicorn_is_told_to_use(self):
+        assert settings().worker_class is WireWorker
 
     def test_writes_no_line_breaks_of_strangers_into_the_log(self, worker, caplog):
         with caplog.at_level(logging.WARNING):

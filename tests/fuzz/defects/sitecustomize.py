@@ -120,9 +120,9 @@ def stores_what_it_refuses(incoming: ModuleType) -> None:
     incoming.receive = eagerly
 
 
-def lets_gunicorn_answer(server: ModuleType) -> None:
-    """What is no HTTP request gets gunicorn's own words."""
-    del server.WireWorker.handle_error
+def lets_gunicorn_answer(base: ModuleType) -> None:
+    """What is no HTTP request gets gunicorn's own words, because our settings are not read."""
+    base.Application.load_config_from_module_name_or_filename = lambda self, location: {}
 
 
 DEFECTS = {
@@ -133,7 +133,7 @@ DEFECTS = {
     "unsigned": ("merchants.signing", believes_every_signature),
     "lost": ("callbacks.incoming", acknowledges_before_storing),
     "eager": ("callbacks.incoming", stores_what_it_refuses),
-    "server": ("config.server", lets_gunicorn_answer),
+    "server": ("gunicorn.app.base", lets_gunicorn_answer),
     "lists": ("payments.api.errors", answers_errors_as_lists),
     "death": ("payments.wire", dies),
     "twice": ("payments.addresses", takes_twice),
