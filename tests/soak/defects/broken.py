@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 
@@ -102,3 +103,40 @@ def waits_before_it_connects_again(base: ModuleType) -> None:
             raise
 
     base.DatabaseWrapper.get_new_connection = sulkily
+
+
+def gives_short_leases(queue: ModuleType) -> None:
+    """Others believe after a moment that the worker is dead; it believes that it has time."""
+    queue.LEASE_SECONDS = 0.05
+    queue.Parcel.lease_left = property(lambda self: 25.0)
+
+
+def never_finds_the_lost(queue: ModuleType) -> None:
+    queue.recover = lambda: 0
+
+
+def signs_what_it_writes_again(courier: ModuleType) -> None:
+    sign = courier.signing.sign
+    courier.signing = SimpleNamespace(
+        KEY_HEADER=courier.signing.KEY_HEADER,
+        SIGNATURE_HEADER=courier.signing.SIGNATURE_HEADER,
+        sign=lambda secret, body: sign(secret, json.dumps(json.loads(body)).encode()),
+    )
+
+
+def serves_whoever_has_most(queue: ModuleType) -> None:
+    queue._READY = queue._READY.replace(f"< {queue.AT_ONCE_PER_ENDPOINT}", "< 1000")
+    queue.AT_ONCE_PER_ENDPOINT = 1000
+    queue._follow_health = lambda one: None
+
+
+def skips_the_first_minute(schedule: ModuleType) -> None:
+    next_delay = schedule.next_delay
+    schedule.next_delay = lambda preset, attempts: next_delay(preset, attempts + 1)
+
+
+def sends_the_old_after_the_new(queue: ModuleType) -> None:
+    queue._ITS_TURN = "true"
+    queue._RECORD = queue._RECORD.replace("n.version > c.version", "false").replace(
+        "o.version < s.version", "false"
+    )

@@ -69,4 +69,35 @@ DEFECTS: dict[str, Defect] = {
         ("R11",),
         {"django.db.backends.postgresql.base": "waits_before_it_connects_again"},
     ),
+    "short-lease": Defect(
+        "a delivery's lease ends while it is being posted",
+        ("R6",),
+        {"callbacks.outgoing.queue": "gives_short_leases"},
+    ),
+    "lost-for-good": Defect(
+        "nobody looks for what a killed deliver worker held",
+        ("R6",),
+        {"callbacks.outgoing.queue": "never_finds_the_lost"},
+    ),
+    "signed-again": Defect(
+        "the signature is of the body parsed and written again, not of the bytes that travel",
+        ("R6", "R7"),
+        {"callbacks.outgoing.courier": "signs_what_it_writes_again"},
+    ),
+    "one-off": Defect(
+        "the schedule is read one place too far",
+        ("R6",),
+        {"callbacks.schedule": "skips_the_first_minute"},
+    ),
+    "old-after-new": Defect(
+        "a callback that failed is sent again although a newer one speaks for it",
+        ("R6",),
+        {"callbacks.outgoing.queue": "sends_the_old_after_the_new"},
+        "DROP INDEX outgoing_callback_one_leased_per_subject",
+    ),
+    "unfair": Defect(
+        "an endpoint may have any number of posts at once, and a failing one is served with the others",
+        ("R7",),
+        {"callbacks.outgoing.queue": "serves_whoever_has_most"},
+    ),
 }
