@@ -13,7 +13,9 @@ from tests.soak.nemesis import (
     end_a_connection,
     flush_valkey,
     freeze_a_worker,
+    kill_a_courier,
     kill_a_pool_process,
+    kill_a_web_process,
     kill_a_worker,
     kill_the_intake,
     kill_the_tick,
@@ -35,10 +37,11 @@ def kills(trial: Trial) -> Verdict:
     play = Play(trial, verdict)
     told = play.tell(count, growing=True)
     deeds: list[tuple[Deed, float]] = [
-        *((kill_a_pool_process, 70.0), (kill_a_worker, 14.0), (kill_the_intake, 8.0), (kill_the_tick, 3.0))
+        *((kill_a_pool_process, 60.0), (kill_a_worker, 5.0), (kill_the_intake, 10.0), (kill_the_tick, 2.0)),
+        *((kill_a_web_process, 8.0), (kill_a_courier, 10.0)),
     ]
     if trial.size["long"]:
-        deeds += [(freeze_a_worker, 0.5), (lose_answers, 3.0), (slow_the_line, 2.0), (end_a_connection, 4.0)]
+        deeds += [(freeze_a_worker, 0.5), (lose_answers, 2.0), (slow_the_line, 2.0), (end_a_connection, 2.0)]
     done: Counter[str] = Counter()
     for number, act in enumerate(story.acts(told)):
         if number == 1:

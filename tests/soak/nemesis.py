@@ -44,6 +44,19 @@ def kill_the_intake(world: World, number: int) -> str:
     return "intake"
 
 
+def kill_a_web_process(world: World, number: int) -> str:
+    """-9 for one of the processes that serve the API; their parent makes another."""
+    world.kill_child("web", number)
+    return "web"
+
+
+def kill_a_courier(world: World, number: int) -> str:
+    """-9 for one of the programs that deliver to merchants."""
+    name = ("deliver", "deliver_slow")[number % 2]
+    world.kill(name)
+    return name
+
+
 def kill_the_tick(world: World, number: int) -> str:
     """-9 for beat, without which only fresh bells ring."""
     world.kill("beat")
