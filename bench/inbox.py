@@ -23,7 +23,7 @@ SELECT 'sandbox', sha256(raw), raw, '{}', 'received', 0, 0, 0, '' FROM unnest(%s
 _APPLIED = """
 SELECT count(*) FILTER (WHERE state = 'applied'), count(*) FILTER (WHERE state = 'quarantined'),
        EXTRACT(epoch FROM max(applied_at) - min(applied_at))::float8
-  FROM callbacks_incomingcallback WHERE sha256 = ANY(%s)
+  FROM callbacks_incomingcallback WHERE processor = 'sandbox' AND sha256 = ANY(%s)
 """
 
 

@@ -30,12 +30,16 @@ SELECT 'operation', n, 1, e.merchant_id, e.id, convert_to(rpad('{"id":' || n || 
 """
 _WAITING = """
 SELECT count(*) FROM callbacks_outgoingcallback
- WHERE subject_id BETWEEN %s AND %s AND state <> 'delivered'
+ WHERE subject_kind = 'operation' AND subject_id BETWEEN %s AND %s AND state <> 'delivered'
+"""
+_ANYTHING_DUE = """
+SELECT 1 FROM callbacks_outgoingcallback WHERE state = 'due' AND leased_until IS NULL
+ UNION ALL SELECT 1 FROM callbacks_outgoingcallback WHERE leased_until IS NOT NULL LIMIT 1
 """
 _TOOK = """
 SELECT EXTRACT(epoch FROM max(a.at) - min(a.at))::float8
   FROM callbacks_outgoingcallback c JOIN callbacks_deliveryattempt a ON a.callback_id = c.id
- WHERE c.subject_id BETWEEN %s AND %s
+ WHERE c.subject_kind = 'operation' AND c.subject_id BETWEEN %s AND %s
 """
 
 
@@ -74,6 +78,15 @@ class Outbox:
         measure.await_true(is_empty, PATIENCE_SECONDS, "the deliveries")
         ((seconds,),) = self._place.world.ask(_TOOK, subjects)
         return float(seconds)
+
+    def await_empty(self) -> None:
+        """Waits until nothing is left to deliver, whoever wrote it."""
+
+        def is_empty() -> bool:
+            time.sleep(_LOOK_SECONDS)
+            return not self._place.world.ask(_ANYTHING_DUE)
+
+        measure.await_true(is_empty, PATIENCE_SECONDS, "the outbox to be empty")
 
 
 def spent(place: Place, roles: Sequence[str]) -> float:

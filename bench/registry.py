@@ -9,7 +9,15 @@ from dataclasses import dataclass
 
 from bench.measure import Options
 
-MODULES = ("bench.api", "bench.ingest", "bench.path", "bench.deliver", "bench.scale", "bench.memory")
+MODULES = (
+    "bench.api",
+    "bench.ingest",
+    "bench.path",
+    "bench.deliver",
+    "bench.scale",
+    "bench.memory",
+    "bench.growth",
+)
 """Where benchmarks are registered, in the order in which they run."""
 
 
