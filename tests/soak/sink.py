@@ -264,9 +264,7 @@ class Sink:
         return float(self._tell({})["lag"])
 
     def close(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait()
+        self._process.communicate()  # the end of its orders is its end
 
     def _tell(self, order: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin
