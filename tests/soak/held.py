@@ -8,7 +8,8 @@ from typing import Any
 
 from tests.soak.oracle import Expected
 from tests.soak.scenario import Verdict
-from tests.soak.world import Shop, World
+from tests.soak.shops import Shop
+from tests.soak.world import World
 
 SHOWN = 5
 """How many differences of one kind are shown."""

@@ -17,9 +17,9 @@ import requests
 from tests.soak import held, oracle, story
 from tests.soak.nemesis import Nemesis, Plan
 from tests.soak.scenario import Trial, Verdict
+from tests.soak.shops import Shop
 from tests.soak.story import Said
 from tests.soak.upstream import Upstream, digests
-from tests.soak.world import Shop
 
 IDS_PER_TRIAL = 10_000_000
 MOST_SECONDS = 3600.0

@@ -16,7 +16,7 @@ from decimal import ROUND_DOWN, Decimal
 from functools import cached_property
 from typing import Any
 
-from tests.soak.world import NewShop, Place, Shop
+from tests.soak.shops import NewShop, Place, Shop
 
 UNIT = Decimal("0.00000001")
 NOT_CONFIRMED, CONFIRMED, CANCELLED = "not_confirmed", "confirmed", "cancelled"

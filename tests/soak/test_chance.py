@@ -8,7 +8,7 @@ from itertools import islice
 
 from tests.soak import story
 from tests.soak.nemesis import Plan, flush_valkey, kill_valkey
-from tests.soak.world import NewShop, Place, Shop
+from tests.soak.shops import NewShop, Place, Shop
 
 
 def shops() -> list[Shop]:

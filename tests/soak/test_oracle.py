@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from tests.soak import oracle
+from tests.soak.shops import Place
 from tests.soak.story import CANCELLED, CONFIRMED, NOT_CONFIRMED, Said
-from tests.soak.world import Place
 
 TERMS = [
     {

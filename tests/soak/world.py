@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,6 +42,7 @@ from launcher.up import demand_free
 from merchants import signing
 from tests.soak.defects.registry import DEFECTS
 from tests.soak.proxy import Proxy
+from tests.soak.shops import NewShop, Shop, made_of, wish
 
 ROLES = ("web", "intake", "worker", "worker2", "deliver", "deliver_slow", "beat")
 """What runs unless a scenario asks for something else; `worker2` is a second worker, for killing one."""
@@ -54,48 +55,6 @@ SELECT pid FROM pg_stat_activity
  WHERE backend_type = 'client backend' AND usename IN ('bursar_app', 'bursar_sender') ORDER BY pid
 """
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Place:
-    """An address that a customer has. convert_to: empty for none."""
-
-    currency: str
-    convert_to: str = ""
-    address: str = ""
-    tag: str | None = None
-    foreign_id: str = ""
-
-
-@dataclass(frozen=True)
-class NewShop:
-    """A merchant that a scenario wants. terms: columns of `Terms` by currency, all of them said outright.
-
-    url: where it is called back; spare: further free Bitcoin addresses for the pool.
-    """
-
-    name: str
-    terms: dict[str, dict[str, str]]
-    places: tuple[Place, ...] = ()
-    url: str = ""
-    spare: int = 0
-
-
-@dataclass(frozen=True)
-class Shop:
-    """A merchant as it was made. id: in the database; client_id: on the wire; email, password: its Owner."""
-
-    name: str
-    id: int
-    client_id: int
-    key: str
-    secret: str = field(repr=False)
-    email: str
-    password: str = field(repr=False)
-    totp_secret: str = field(repr=False)
-    terms: dict[str, dict[str, str]]
-    places: tuple[Place, ...]
-    url: str
 
 
 class World:
@@ -256,8 +215,8 @@ class World:
 
     def stage(self, shops: Sequence[NewShop]) -> list[Shop]:
         """Makes merchants, with people, keys, terms and addresses."""
-        wanted = [_wish(shop) for shop in shops]
-        return [_made(*all_of) for all_of in zip(shops, wanted, self._stage("make", wanted), strict=True)]
+        wanted = [wish(shop) for shop in shops]
+        return [made_of(*all_of) for all_of in zip(shops, wanted, self._stage("make", wanted), strict=True)]
 
     def spend(self, shop: Shop, currency: str) -> str:
         """Takes the merchant's whole available balance away, by an adjustment; returns how much it was."""
@@ -383,29 +342,6 @@ def running(
         yield world
     finally:
         world.close()
-
-
-def _wish(shop: NewShop) -> dict[str, Any]:
-    """The merchant's wish as the stage reads it; its Owner comes along."""
-    return {
-        "name": shop.name,
-        "terms": shop.terms,
-        "url": shop.url,
-        "spare": shop.spare,
-        "addresses": [{"currency": place.currency, "convert_to": place.convert_to} for place in shop.places],
-        "email": f"{shop.name.lower().replace(' ', '.')}@soak.test",
-        "password": secrets.token_urlsafe(16),
-    }
-
-
-def _made(shop: NewShop, wanted: dict[str, Any], made: dict[str, Any]) -> Shop:
-    places = tuple(
-        replace(place, address=taken["address"], tag=taken["tag"], foreign_id=taken["foreign_id"])
-        for place, taken in zip(shop.places, made["addresses"], strict=True)
-    )
-    facts = {name: made[name] for name in ("id", "client_id", "key", "secret", "totp_secret")}
-    owner = {name: wanted[name] for name in ("email", "password")}
-    return Shop(name=shop.name, terms=shop.terms, places=places, url=shop.url, **facts, **owner)
 
 
 def _secrets() -> dict[str, str]:
