@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -72,32 +73,30 @@ def take(*, merchant: Merchant, order: Order, now: datetime, call_for_more: Call
     known = find(merchant=merchant, order=order)
     if known is not None:
         return known
-    pool = _pool(merchant, order.currency, order.convert_to, now)
-    taken = _claim(merchant, pool, order, now)
+    processor = _processor(merchant, order.currency, now)
+    taken = _claim(merchant, processor, order, now)
     if taken is None:
-        _grow(pool)
+        _grow(_pool(processor, order.currency, order.convert_to))
         call_for_more()
-        taken = _claim_patiently(merchant, pool, order, now)
+        taken = _claim_patiently(merchant, processor, order, now)
     return taken
 
 
 def find(*, merchant: Merchant, order: Order) -> Address | None:
     """The address that this customer has, if any."""
-    return (
-        Address.objects.for_merchant(merchant)
-        .filter(
-            origin="api",
-            foreign_id=order.foreign_id,
-            currency=order.currency,
-            convert_to=order.convert_to,
-        )
-        .first()
-    )
+    wanted = [merchant.pk, order.foreign_id, order.currency, order.convert_to]
+    return next(iter(Address.objects.raw(_FIND, wanted)), None)
+
+
+_FIND = """
+SELECT * FROM payments_address
+ WHERE merchant_id = %s AND origin = 'api' AND foreign_id = %s AND currency = %s AND convert_to = %s
+"""
 
 
 def want(*, merchant: Merchant, currency: str, convert_to: str, now: datetime) -> None:
     """Has the pool for this merchant's currency and conversion filled from now on."""
-    _pool(merchant, currency, convert_to, now)
+    _pool(_processor(merchant, currency, now), currency, convert_to)
 
 
 def fill(*, processor: Processor, outbound: Outbound) -> int:
@@ -136,12 +135,17 @@ def _ask(row: Address, outbound: Outbound) -> int:
     return len(issued)
 
 
-def _pool(merchant: Merchant, currency: str, convert_to: str, now: datetime) -> AddressPool:
+def _processor(merchant: Merchant, currency: str, now: datetime) -> Processor:
     processor = Route.objects.choose(
         merchant=merchant, currency=currency, operation=RouteOperation.DEPOSIT, now=now
     )
     if processor is None:
         raise NoRoute
+    return processor
+
+
+def _pool(processor: Processor, currency: str, convert_to: str) -> AddressPool:
+    """Made when it is first asked for; until then nothing of its kind is free."""
     pool, _ = AddressPool.objects.get_or_create(processor=processor, currency=currency, convert_to=convert_to)
     return pool
 
@@ -158,36 +162,38 @@ UPDATE payments_address
               WHERE origin = 'pool' AND address IS NOT NULL
                 AND processor_id = %s AND currency = %s AND convert_to = %s
               ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id
+RETURNING *
 """
 
 
 def _claim(
-    merchant: Merchant, pool: AddressPool, order: Order, now: datetime, tries: int = 5
+    merchant: Merchant, processor: Processor, order: Order, now: datetime, tries: int = 5
 ) -> Address | None:
-    """Takes a free address in one statement; None when the pool has none. Two callers get one address."""
+    """Takes a free address in one statement; None when the pool has none. Two callers get one address.
+
+    Outside a transaction the statement is one by itself; within, a savepoint keeps a refusal from ending it.
+    """
     encoder = Address._meta.get_field("sender")
     sender = encoder.get_db_prep_value(order.sender, connection) if order.sender is not None else None
     values = [merchant.pk, order.foreign_id, order.end_user_reference, sender, now]
+    values += [processor.pk, order.currency, order.convert_to]
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(_CLAIM, [*values, pool.processor_id, pool.currency, pool.convert_to])
-            row = cursor.fetchone()
+        with transaction.atomic() if connection.in_atomic_block else nullcontext():
+            return next(iter(Address.objects.raw(_CLAIM, values)), None)
     except IntegrityError:
         known = find(merchant=merchant, order=order)
         if known is None and tries > 1:  # the numbers have come round to one that is in use
-            return _claim(merchant, pool, order, now, tries=tries - 1)
+            return _claim(merchant, processor, order, now, tries=tries - 1)
         if known is None:
             raise
         return known
-    return Address.objects.get(pk=row[0]) if row else None
 
 
-def _claim_patiently(merchant: Merchant, pool: AddressPool, order: Order, now: datetime) -> Address:
+def _claim_patiently(merchant: Merchant, processor: Processor, order: Order, now: datetime) -> Address:
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
         time.sleep(LOOK_EVERY_SECONDS)
-        taken = _claim(merchant, pool, order, now)
+        taken = _claim(merchant, processor, order, now)
         if taken is not None:
             return taken
     raise PoolEmpty

@@ -45,9 +45,10 @@ class Offer:
     terms: Terms
 
 
-def enabled(*, merchant_id: int, now: datetime) -> dict[str, Offer]:
-    """The merchant's enabled currencies by code, in the registry's order."""
-    return {code: offer for code, offer in _in_force(merchant_id, now).items() if offer.terms.enabled}
+def enabled(*, merchant_id: int, now: datetime, among: Iterable[str] | None = None) -> dict[str, Offer]:
+    """The merchant's enabled currencies by code, in the registry's order; `among` looks at these alone."""
+    offers = _in_force(merchant_id, now, among)
+    return {code: offer for code, offer in offers.items() if offer.terms.enabled}
 
 
 def available(*, merchant_id: int, now: datetime) -> dict[str, Offer]:
@@ -160,8 +161,22 @@ def _switch(merchant: Merchant, currency: str, *, enabled: bool, now: datetime) 
     return agree(merchant=merchant, currency=currency, enabled=enabled, now=now, **carried)
 
 
-def _in_force(merchant_id: int | None, now: datetime) -> dict[str, Offer]:
-    whose = Q(merchant=None) if merchant_id is None else Q(merchant=merchant_id)
-    rows = Terms.objects.effective(now).filter(whose)
+def _in_force(merchant_id: int | None, now: datetime, among: Iterable[str] | None = None) -> dict[str, Offer]:
+    """By hand: composing the same by the ORM cost more than all the rest of taking an address."""
+    conditions: list[str] = ["valid_from <= %s"]
+    values: list[Any] = [now]
+    if merchant_id is None:
+        conditions += ["merchant_id IS NULL"]
+    else:
+        conditions += ["merchant_id = %s"]
+        values += [merchant_id]
+    if among is not None:
+        conditions += ["currency = ANY(%s)"]
+        values += [list(among)]
+    rows = Terms.objects.raw(
+        f"SELECT DISTINCT ON (currency) * FROM payments_terms WHERE {' AND '.join(conditions)}"  # noqa: S608 - texts of this function
+        " ORDER BY currency, valid_from DESC, id DESC",
+        values,
+    )
     offers = [Offer(registry.get(row.currency), row) for row in rows]
     return {offer.currency.code: offer for offer in sorted(offers, key=lambda offer: offer.currency.id)}

@@ -76,7 +76,10 @@ class SignedView(APIView):
 
     @cached_property
     def merchant(self) -> Merchant:
-        return Merchant.objects.get(pk=self.caller.merchant_id)
+        (row,) = Merchant.objects.raw(
+            "SELECT * FROM merchants_merchant WHERE id = %s", [self.caller.merchant_id]
+        )
+        return row
 
     @cached_property
     def offers(self) -> dict[str, Offer]:
@@ -123,7 +126,10 @@ class AccountsList(SignedView):
 
 class AddressesTake(SignedView):
     def post(self, request: Request) -> Response:
-        wanted = params.TakeAddressParams.read(self.write_body(), offers=self.offers, converts=self._converts)
+        body = self.write_body()
+        named = [code for name in ("currency", "convert_to") if isinstance(code := body.get(name), str)]
+        offers = terms.enabled(merchant_id=self.caller.merchant_id, now=self.now, among=named)
+        wanted = params.TakeAddressParams.read(body, offers=offers, converts=self._converts)
         taken = addresses.take(
             merchant=self.merchant,
             order=_order(wanted),

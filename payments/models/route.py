@@ -39,15 +39,17 @@ class RouteQuerySet(models.QuerySet["Route"]):
         self, *, merchant: Merchant, currency: str, operation: RouteOperation, now: datetime
     ) -> Processor | None:
         """Who carries it: by a merchant's own route first, then the currency's, then the newest."""
-        best = (
-            self.filter(models.Q(merchant=None) | models.Q(merchant=merchant), operation=operation)
-            .filter(models.Q(currency="") | models.Q(currency=currency), processor__is_active=True)
-            .filter(valid_from__lte=now)
-            .order_by(models.F("merchant").asc(nulls_last=True), "-currency", "-valid_from", "-id")
-            .select_related("processor")
-            .first()
-        )
-        return best.processor if best else None
+        asked = [merchant.pk, operation, currency, now]
+        return next(iter(Processor.objects.raw(_CHOOSE, asked)), None)
+
+
+_CHOOSE = """
+SELECT p.* FROM payments_route r JOIN payments_processor p ON p.id = r.processor_id
+ WHERE (r.merchant_id IS NULL OR r.merchant_id = %s) AND r.operation = %s
+   AND (r.currency = '' OR r.currency = %s) AND r.valid_from <= %s AND p.is_active
+ ORDER BY r.merchant_id NULLS LAST, r.currency DESC, r.valid_from DESC, r.id DESC
+ LIMIT 1
+"""
 
 
 class Route(models.Model):
