@@ -100,13 +100,9 @@ def process(*, now: datetime, limit: int = BATCH) -> int:
         return 0
     processors = Processor.objects.in_bulk({claim.processor for claim in claims}, field_name="code")
     readable = [reading for claim in claims if (reading := _read(claim, processors))]
-    if not readable:
-        return len(claims)
-    try:
-        _again_when_nobodys_fault(lambda: _apply(readable, now))
-    except Exception as error:  # noqa: BLE001 - whatever it is, the innocent rows are tried without it
-        _raise_outage(error)
-        _apply_one_by_one(readable, now, error)
+    readable.sort(key=lambda reading: (reading.processor.pk, reading.claim.id))
+    for _, batch in groupby(readable, key=lambda reading: reading.processor.pk):
+        _apply_batch(list(batch), now)
     return len(claims)
 
 
@@ -206,15 +202,23 @@ def _deposits(notices: Sequence[Notice], claim: _Claim) -> list[DepositNotice]:
 # --- applying ---
 
 
+def _apply_batch(readings: Sequence[_Reading], now: datetime) -> None:
+    try:
+        _again_when_nobodys_fault(lambda: _apply(readings, now))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the innocent rows are tried without it
+        _raise_outage(error)
+        _apply_one_by_one(readings, now, error)
+
+
 @transaction.atomic
 def _apply(readings: Sequence[_Reading], now: datetime) -> None:
-    """Marks the rows and books what they say, in one transaction; rows that others took over are left out."""
+    """Marks one processor's rows and books what they say, in one transaction; without what others took over.
+
+    One processor's, since a transaction locks accounts once, last.
+    """
     mine = _mark_applied([reading.claim for reading in readings])
-    ours = [reading for reading in readings if reading.claim.id in mine]
-    ours.sort(key=lambda reading: (reading.processor.pk, reading.claim.id))
-    for processor, batch in groupby(ours, key=lambda reading: reading.processor):
-        notices = [notice for reading in batch for notice in reading.notices]
-        deposits.record_many(processor=processor, notices=notices, now=now)
+    notices = [notice for reading in readings if reading.claim.id in mine for notice in reading.notices]
+    deposits.record_many(processor=readings[0].processor, notices=notices, now=now)
 
 
 def _apply_one_by_one(readings: Sequence[_Reading], now: datetime, error: Exception) -> None:

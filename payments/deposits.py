@@ -31,6 +31,7 @@ from payments.models import (
     Terms,
     UnmatchedDeposit,
 )
+from payments.models.operation import new_ids
 from payments.money import Money
 from payments.processors.base import DepositNotice, DepositStatus
 
@@ -44,9 +45,10 @@ def record_many(*, processor: Processor, notices: Sequence[DepositNotice], now: 
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("record_many outside a transaction")
+    entries: list[NewEntry] = []
     for notices_of_round in _rounds(notices):
-        entries = _Round.load(processor, notices_of_round, now).record()
-        ledger.post_many(entries)
+        _Round.load(processor, notices_of_round, now, entries).record()
+    ledger.post_many(entries)
 
 
 @transaction.atomic
@@ -84,11 +86,15 @@ def _rounds(notices: Sequence[DepositNotice]) -> Iterator[list[DepositNotice]]:
 
 @dataclass
 class _Round:
-    """One pass over distinct deposits: what was loaded, and what is to be written."""
+    """One pass over distinct deposits: what was loaded, and what is to be written.
+
+    entries: what all rounds book, together and last, so that accounts are locked after everything else.
+    """
 
     processor: Processor
     notices: Sequence[DepositNotice]
     now: datetime
+    entries: list[NewEntry]
     operations: dict[str, Operation]
     unmatched: dict[str, UnmatchedDeposit]
     addresses: dict[tuple[str, str | None], Address]
@@ -101,10 +107,15 @@ class _Round:
     new_legs: list[Leg] = field(default_factory=list)
     changed_legs: list[Leg] = field(default_factory=list)
     new_fees: list[OperationFee] = field(default_factory=list)
-    entries: list[NewEntry] = field(default_factory=list)
 
     @classmethod
-    def load(cls, processor: Processor, notices: Sequence[DepositNotice], now: datetime) -> _Round:
+    def load(
+        cls,
+        processor: Processor,
+        notices: Sequence[DepositNotice],
+        now: datetime,
+        entries: list[NewEntry],
+    ) -> _Round:
         external_ids = [notice.external_id for notice in notices]
         _take_turns(processor, external_ids)
         operations = {
@@ -124,6 +135,7 @@ class _Round:
             processor=processor,
             notices=notices,
             now=now,
+            entries=entries,
             operations=operations,
             unmatched=unmatched,
             addresses=found,
@@ -131,16 +143,15 @@ class _Round:
                 {(row.merchant_id, code) for row in everybody if row.merchant_id for code in currencies},
                 now=now,
             ),
-            ids=iter(_new_ids(len(fresh))),
+            ids=iter(new_ids(len(fresh))),
         )
 
-    def record(self) -> list[NewEntry]:
-        """Decides on every notice, writes all but the ledger, tells the listener; returns the entries."""
+    def record(self) -> None:
+        """Decides on every notice, writes all but the ledger, tells the listener."""
         for notice in self.notices:
             self._record(notice)
         self._write()
         events.transactions_changed(self.told)
-        return self.entries
 
     def _record(self, notice: DepositNotice) -> None:
         operation = self.operations.get(notice.external_id)
@@ -150,6 +161,8 @@ class _Round:
         address = self.addresses.get(_coordinates(notice))
         if address is None or notice.external_id in self.unmatched:
             row = self.unmatched.get(notice.external_id)
+            if row is not None:
+                self._book_what_waits(row.subject)
             self.entries += suspense.record(row, notice, processor=self.processor, now=self.now)
         else:
             self._create(address, notice)
@@ -218,6 +231,7 @@ class _Round:
         if notice.status != DepositStatus.NOT_CONFIRMED and not notice.repeated:
             operation.hear(notice.heard_at)
         if notice.status == DepositStatus.CANCELLED and operation.is_booked:
+            self._book_what_waits(operation.subject)
             key = operation.book(credited_to=CreditedTo.NOWHERE, credited=None)
             self._enter(key, "deposit_reversal", operation.subject, ledger.undo(operation.subject))
         elif verdict.credited is not None and not operation.is_booked:
@@ -246,8 +260,14 @@ class _Round:
                 )
             )
         if operation.kind == OperationKind.DEPOSIT_EXCHANGE and verdict.credited_to != CreditedTo.DUST:
-            leg_id = exchange_leg_id or _new_ids(1)[0][3]
+            leg_id = exchange_leg_id or new_ids(1)[0][3]
             self.new_legs.append(deposit_rules.exchange_leg(operation, leg_id, notice.sent, verdict.received))
+
+    def _book_what_waits(self, subject: str) -> None:
+        """What undoes a subject's entries reads them, so those of this very batch are booked before."""
+        if any(entry.subject == subject for entry in self.entries):
+            ledger.post_many(self.entries)
+            self.entries.clear()
 
     def _enter(self, key: str, kind: str, subject: str, lines: Sequence[ledger.Line]) -> None:
         self.entries.append(NewEntry(key, kind, subject, self.now, lines))
@@ -325,18 +345,3 @@ def _owner(address: Address) -> Merchant:
     if address.merchant is None:
         raise RuntimeError(f"{address} was not taken")
     return address.merchant
-
-
-def _new_ids(count: int) -> list[tuple[int, int, int, int]]:
-    """Fresh (operation id, its wire id, a leg's wire id, an exchange leg's wire id)."""
-    if not count:
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT nextval(pg_get_serial_sequence('payments_operation', 'id')),"
-            " nextval('operation_wire_id'), nextval('leg_wire_id'), nextval('leg_wire_id')"
-            " FROM generate_series(1, %s)",
-            [count],
-        )
-        rows: list[tuple[int, int, int, int]] = cursor.fetchall()
-    return rows

@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar
 
-from django.db import models
+from django.db import connection, models
 
 from merchants.models import Merchant
 from merchants.models.scope import TenantQuerySet
@@ -142,6 +142,34 @@ class Operation(models.Model):
             models.CheckConstraint(
                 condition=models.Q(amount_minus_fee__lte=models.F("amount_received")),
                 name="operation_fee_is_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind__in=OperationKind.values, status__in=OperationStatus.values),
+                name="operation_kind_and_status_are_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status=OperationStatus.NOT_CONFIRMED, credited_to=CreditedTo.NOWHERE)
+                | models.Q(
+                    status=OperationStatus.CONFIRMED,
+                    credited_to__in=[CreditedTo.AVAILABLE, CreditedTo.HELD],
+                )
+                | models.Q(
+                    status=OperationStatus.CANCELLED, credited_to__in=[CreditedTo.NOWHERE, CreditedTo.DUST]
+                ),
+                name="operation_money_lies_where_its_status_says",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(credited_to=CreditedTo.NOWHERE, credited__isnull=True)
+                | (
+                    ~models.Q(credited_to=CreditedTo.NOWHERE)
+                    & models.Q(
+                        credited__isnull=False,
+                        credited__gte=0,
+                        credited__lte=models.F("amount_received"),
+                        bookings__gte=1,
+                    )
+                ),
+                name="operation_is_credited_no_more_than_received",
             ),
         ]
         indexes = [
@@ -297,3 +325,18 @@ class OperationFee(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} {self.amount:f} {self.currency}"
+
+
+def new_ids(count: int) -> list[tuple[int, int, int, int]]:
+    """Fresh (operation id, its wire id, a leg's wire id, an exchange leg's wire id)."""
+    if not count:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT nextval(pg_get_serial_sequence('payments_operation', 'id')),"
+            " nextval('operation_wire_id'), nextval('leg_wire_id'), nextval('leg_wire_id')"
+            " FROM generate_series(1, %s)",
+            [count],
+        )
+        rows: list[tuple[int, int, int, int]] = cursor.fetchall()
+    return rows

@@ -51,6 +51,7 @@ def stored(payload: dict[str, Any]) -> Operation:
         amount_received=Decimal(received["amount"]),
         amount_minus_fee=Decimal(received["amount_minus_fee"]),
         error=payload["error"],
+        **_booked(payload, Decimal(received["amount_minus_fee"])),
         created_at=NOW,
         changed_at=NOW,
     )
@@ -59,6 +60,12 @@ def stored(payload: dict[str, Any]) -> Operation:
     for fee in payload["fees"]:
         OperationFee.objects.create(operation=operation, **fee | {"amount": Decimal(fee["amount"])})
     return operation
+
+
+def _booked(payload: dict[str, Any], net: Decimal) -> dict[str, Any]:
+    if payload["status"] != "confirmed":
+        return {}
+    return {"credited": net, "credited_to": "available", "bookings": 1}
 
 
 def _store_leg(operation: Operation, leg: dict[str, Any]) -> None:

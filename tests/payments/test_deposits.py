@@ -448,11 +448,23 @@ class TestDatabase:
             "operation_of_a_processor_is_unique",
             "INSERT INTO payments_operation (merchant_id, wire_id, kind, status, version, processor_id,"
             " external_id, address_id, replaces, currency_sent, amount_sent, currency_received,"
-            " amount_received, amount_minus_fee, credited_to, bookings, error, created_at, changed_at)"
+            " amount_received, amount_minus_fee, credited, credited_to, bookings, error, created_at,"
+            " changed_at)"
             " SELECT merchant_id, 1, kind, status, version, processor_id, external_id, address_id, replaces,"
-            " currency_sent, amount_sent, currency_received, amount_received, amount_minus_fee, credited_to,"
-            " bookings, error, created_at, changed_at FROM payments_operation",
+            " currency_sent, amount_sent, currency_received, amount_received, amount_minus_fee, credited,"
+            " credited_to, bookings, error, created_at, changed_at FROM payments_operation",
         )
+
+    @pytest.mark.parametrize(("kind", "status"), [("gift", "confirmed"), ("deposit", "gone")])
+    def test_refuses_a_kind_or_status_that_is_none(self, address, kind, status):
+        record(notice(address))
+        copy = _copy(Operation.objects.get(), address=address)
+        copy.kind, copy.status = kind, status
+        with (
+            pytest.raises(IntegrityError, match="operation_kind_and_status_are_known"),
+            transaction.atomic(),
+        ):
+            Operation.objects.bulk_create([copy])
 
     def test_refuses_an_operation_at_another_merchants_address(self, address):
         record(notice(address))
@@ -475,6 +487,11 @@ class TestDatabase:
             ("operation_amounts_are_not_negative", "amount_received = -1, amount_minus_fee = -1"),
             ("operation_amounts_are_not_negative", "amount_received = 'NaN'"),
             ("operation_fee_is_not_negative", "amount_minus_fee = amount_received + 1"),
+            ("operation_money_lies_where_its_status_says", "credited_to = '', credited = NULL"),
+            ("operation_money_lies_where_its_status_says", "credited_to = 'dust'"),
+            ("operation_money_lies_where_its_status_says", "status = 'cancelled', version = version + 1"),
+            ("operation_is_credited_no_more_than_received", "credited = amount_received + 1"),
+            ("operation_is_credited_no_more_than_received", "credited = NULL"),
         ],
     )
     def test_refuses_what_no_verb_would_do(self, address, constraint, change):
