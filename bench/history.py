@@ -6,10 +6,15 @@ chains, an entry has its postings), so what is measured on top of it is a true s
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import psycopg
 
 from bench.world import Place, say
 
+Execute = Callable[..., Any]
+"""`execute(statement, parameters)` of a cursor or a connection."""
 BATCH = 20_000
 SAID_EVERY = 200_000
 _FIRST_EXTERNAL = 3_000_000_000
@@ -38,7 +43,7 @@ SELECT m.place, m.merchant_id, a.id AS available, d.id AS address_id, d.address,
   JOIN payments_terms t ON t.merchant_id = m.merchant_id AND t.currency = 'BTC'
 """
 _NUMBERS = """
-CREATE TEMPORARY TABLE batch ON COMMIT DROP AS
+CREATE TEMPORARY TABLE batch AS
 SELECT n, nextval('payments_operation_id_seq') AS id, nextval('payments_entry_id_seq') AS entry_id,
        nextval('operation_wire_id') AS wire_id, nextval('leg_wire_id') AS leg_wire_id,
        now() - (%s - n) * interval '20 seconds' AS at, s.*,
@@ -117,18 +122,29 @@ def lay_in(place: Place, first: int, last: int) -> None:
     Each merchant must have got one deposit by the way that Bursar books it, which opens the accounts.
     """
     with psycopg.connect(place.world.postgres.url("bursar_super")) as connection:
-        connection.execute(_SHOPS, [[merchant.id for merchant in place.merchants]])
+        gather(connection.execute, [merchant.id for merchant in place.merchants])
         connection.commit()
         for low in range(first, last + 1, BATCH):
             high = min(low + BATCH - 1, last)
-            connection.execute(_NUMBERS, [last, low, high])
-            connection.execute(_OPERATIONS, [_FIRST_EXTERNAL])
-            for statement in (_LEGS, _FEES, _ENTRIES, _BALANCES, _POSTINGS, _OUTBOX):
-                connection.execute(statement)
-            connection.execute(_INBOX, [_FIRST_EXTERNAL])
+            book(connection.execute, low, high, newest=last)
             connection.commit()
             if high % SAID_EVERY < BATCH:
                 say(f"  history: {high:,} deposits")
+
+
+def gather(execute: Execute, merchants: Sequence[int]) -> None:
+    """Notes whose history it is, for the rest of the session."""
+    execute(_SHOPS, [list(merchants)])
+
+
+def book(execute: Execute, low: int, high: int, *, newest: int) -> None:
+    """Deposits `low` to `high` in one transaction, twenty seconds apart; number `newest` is now."""
+    execute(_NUMBERS, [newest, low, high])
+    execute(_OPERATIONS, [_FIRST_EXTERNAL])
+    for statement in (_LEGS, _FEES, _ENTRIES, _BALANCES, _POSTINGS, _OUTBOX):
+        execute(statement)
+    execute(_INBOX, [_FIRST_EXTERNAL])
+    execute("DROP TABLE batch")
 
 
 def tidy(place: Place) -> None:

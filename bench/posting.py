@@ -10,7 +10,8 @@ import http.client
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
 import requests
@@ -22,28 +23,32 @@ HEADERS = {
     "Content-Type": "application/json",
 }
 _WARM_UP = 20
+Post = Callable[[], int]
+"""Posts once; the status."""
 
 
-def by_requests(url: str) -> Callable[[], int]:
-    session = requests.Session()
+@contextmanager
+def by_requests(url: str) -> Iterator[Post]:
+    with requests.Session() as session:
 
-    def post() -> int:
-        answer = session.post(url, data=BODY, headers=HEADERS, timeout=10)
-        return len(answer.content) and answer.status_code
+        def post() -> int:
+            answer = session.post(url, data=BODY, headers=HEADERS, timeout=10)
+            return len(answer.content) and answer.status_code
 
-    return post
+        yield post
 
 
-def by_http(url: str) -> Callable[[], int]:
+@contextmanager
+def by_http(url: str) -> Iterator[Post]:
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+    with closing(http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)) as connection:
 
-    def post() -> int:
-        connection.request("POST", parts.path or "/", BODY, HEADERS)
-        answer = connection.getresponse()
-        return len(answer.read()) and answer.status
+        def post() -> int:
+            connection.request("POST", parts.path or "/", BODY, HEADERS)
+            answer = connection.getresponse()
+            return len(answer.read()) and answer.status
 
-    return post
+        yield post
 
 
 KINDS = {"requests": by_requests, "http": by_http}
@@ -51,17 +56,17 @@ KINDS = {"requests": by_requests, "http": by_http}
 
 def measure(kind: str, count: int, url: str) -> dict[str, float]:
     """Raises AssertionError when anything but 200 comes back."""
-    post = KINDS[kind](url)
-    for _ in range(_WARM_UP):
-        assert post() == 200
-    began, spent = time.perf_counter(), time.process_time()
-    for _ in range(count):
-        assert post() == 200
-    return {
-        "count": count,
-        "seconds": time.perf_counter() - began,
-        "cpu": time.process_time() - spent,
-    }
+    with KINDS[kind](url) as post:
+        for _ in range(_WARM_UP):
+            assert post() == 200
+        began, spent = time.perf_counter(), time.process_time()
+        for _ in range(count):
+            assert post() == 200
+        return {
+            "count": count,
+            "seconds": time.perf_counter() - began,
+            "cpu": time.process_time() - spent,
+        }
 
 
 if __name__ == "__main__":
