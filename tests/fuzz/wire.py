@@ -113,7 +113,9 @@ class Answer:
 
 @dataclass
 class Exchange:
-    """What came of a request. seconds: from the last byte written until the last answer was complete."""
+    """What came of a request. seconds: the longest wait for an answer, since the last byte was written or
+    since the answer before it.
+    """
 
     answers: list[Answer] = field(default_factory=list)
     seconds: float = 0.0
@@ -133,11 +135,7 @@ def send(request: Request, address: tuple[str, int]) -> Exchange:
             _write(request, connection)
             if request.ending is Ending.CLOSE:
                 return exchange
-            written = time.monotonic()
-            try:
-                _read(request, connection, exchange)
-            finally:
-                exchange.seconds = time.monotonic() - written
+            _read(request, connection, exchange)
     except TimeoutError:
         exchange.ended = "silent"
     except ConnectionError:
@@ -161,7 +159,11 @@ def _write(request: Request, connection: socket.socket) -> None:
 def _read(request: Request, connection: socket.socket, exchange: Exchange) -> None:
     buffer = Buffer(connection)
     while len(exchange.answers) < request.answers:
-        answer = buffer.answer(without_body=request.method == "HEAD")
+        since = time.monotonic()
+        try:
+            answer = buffer.answer(without_body=request.method == "HEAD")
+        finally:
+            exchange.seconds = max(exchange.seconds, time.monotonic() - since)
         if answer is None:
             exchange.ended = "closed"
             return
