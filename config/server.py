@@ -5,8 +5,8 @@ and with it the whole of Celery, into the process that only watches the others: 
 
 Such a request never reaches Django. Gunicorn alone would answer a page, and 501 where a client names a
 transfer coding that nobody speaks: the client's fault all the same. It would also let a peer on this
-machine say by headers which path was asked for (`SCRIPT_NAME`, `PATH_INFO`); a proxy that passes strangers'
-headers on would lend them that, so nobody may.
+machine say by a header (`SCRIPT_NAME`) where the path begins, and fail with 500 where that is not so; a
+proxy that passes strangers' headers on would lend them that, so nobody may.
 """
 
 from __future__ import annotations
