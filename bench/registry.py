@@ -17,6 +17,7 @@ MODULES = (
     "bench.scale",
     "bench.memory",
     "bench.growth",
+    "bench.lists",
 )
 """Where benchmarks are registered, in the order in which they run."""
 
