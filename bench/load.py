@@ -37,11 +37,11 @@ class Job:
 
 @dataclass
 class Outcome:
-    """latencies in ms; started: the wall clock when each request was begun; used: how many were sent."""
+    """latencies in ms; began: by the wall clock; used: how many requests were sent."""
 
     seconds: float
+    began: float = 0.0
     latencies: list[float] = field(default_factory=list)
-    started: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     used: int = 0
 
@@ -123,7 +123,7 @@ class _Client:
 
     def run(self) -> Outcome:
         began = time.monotonic()
-        self._offset = time.time() - began
+        self.outcome.began = time.time()
         end = began + self._job.seconds
         dues = self._dues(began, end)
         due = next(dues, None)
@@ -160,7 +160,6 @@ class _Client:
         if status is None:
             return
         self.outcome.latencies.append((time.monotonic() - connection.due) * 1000)
-        self.outcome.started.append(connection.due + self._offset)
         self.outcome.statuses[status] += 1
         self._idle.append(connection)
 
