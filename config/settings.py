@@ -115,6 +115,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "merchants.sessions.DoorSessionMiddleware",
+    "merchants.sessions.SessionLimits",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -157,6 +158,17 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = True
 LOCALE_PATHS = [BASE_DIR / "locale"]
+
+# Where the audit's head is written every five minutes: best on a disk of its own.
+AUDIT_HEAD_FILE = env.str("BURSAR_AUDIT_HEAD_FILE", default="") or str(
+    Path(env.str("BURSAR_VAR", default="") or BASE_DIR / "var") / "audit-head.jsonl"
+)
+
+# --- Mail: smtp+tls://user:password@host:587; the sandbox keeps it in its own mailbox ---------------
+_email = env.email_url("BURSAR_EMAIL_URL", default="smtp://localhost:25" if PRODUCTION else "dummymail://")
+globals().update({name: value for name, value in _email.items() if name.startswith("EMAIL_")})
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("BURSAR_MAIL_FROM", default="Bursar <bursar@localhost>")
 
 # --- Celery: the broker carries doorbells only; PostgreSQL is the queue of record ----------------
 CELERY_BROKER_URL = REDIS_URL
@@ -210,6 +222,7 @@ CONTENT_SECURITY_POLICY = {
 }
 SILENCED_SYSTEM_CHECKS = ["security.W008"]  # SECURE_SSL_REDIRECT, for the reason above
 
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.ScryptPasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",

@@ -1,4 +1,8 @@
-"""People's accounts: made with a one-time password and an authenticator that is shown once."""
+"""People's accounts: made with a one-time password or by invitation, entered with both factors.
+
+The sign-in here is every door's. It tells a stranger neither whether an account exists nor which of e-mail
+address, password and code was wrong, and takes the same work for each.
+"""
 
 from __future__ import annotations
 
@@ -7,38 +11,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Unpack
 
-from django.core.exceptions import ValidationError
+from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
-from merchants import audit
+from merchants import audit, emails, enrolment, recovery, second_factor, throttle
+from merchants.emails import BadEmail, EmailTaken
+from merchants.enrolment import Enrolment
 from merchants.errors import Refusal
 from merchants.models import TotpDevice, User
-from merchants.models.device import SEED_BYTES
-from merchants.models.sealed import reserve_id, seal
 from merchants.models.user import normalised
+
+__all__ = ["BadEmail", "EmailTaken", "Enrolment"]
 
 TEMPORARY_PASSWORD_BYTES = 15
 
 
-class EmailTaken(Refusal):
-    """Somebody with this e-mail address has an account already."""
-
-    field = "email"
-
-
-class BadEmail(Refusal):
-    """This is not an e-mail address."""
-
-    field = "email"
-
-
-@dataclass(frozen=True)
-class Enrolment:
-    """A new authenticator. `secret` (base32) and `url` (for a QR code) are shown to its owner, once."""
-
-    device: TotpDevice
-    secret: str = field(repr=False)
-    url: str = field(repr=False)
+class NotRight(Refusal):
+    """E-mail address, password or code is not right. A code works once: wait for the next one."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +37,22 @@ class NewAccount:
     user: User
     password: str = field(repr=False)
     enrolment: Enrolment
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """Somebody who has shown both factors. recovered: the second one was a recovery code."""
+
+    user: User
+    device: TotpDevice
+    recovered: bool = False
+
+
+@dataclass(frozen=True)
+class EnrolmentDue:
+    """Somebody whose password is right and who has no authenticator yet, or lost it to a reset."""
+
+    user: User
 
 
 @transaction.atomic
@@ -67,9 +72,9 @@ def create(
     step: seconds that a code is valid; 30 for any phone.
     """
     chosen = password or secrets.token_urlsafe(TEMPORARY_PASSWORD_BYTES)
-    user = _new_user(email, is_operator=is_operator)
+    user = open_account(email=email, is_operator=is_operator, now=now)
     user.change_password(chosen, temporary=password is None)
-    enrolment = enrol(user=user, by=by, now=now, step=step, **how)
+    made = enrol(user=user, by=by, now=now, step=step, **how)
     audit.record(
         actor=by,
         act="accounts.create",
@@ -78,7 +83,7 @@ def create(
         now=now,
         **how,
     )
-    return NewAccount(user, chosen, enrolment)
+    return NewAccount(user, chosen, made)
 
 
 @transaction.atomic
@@ -91,19 +96,25 @@ def enrol(
     step: int = 30,
     **how: Unpack[audit.How],
 ) -> Enrolment:
-    """Gives `user` a further authenticator with a new seed."""
-    device = TotpDevice(pk=reserve_id(TotpDevice), user=user, name=name, step=step, enrolled_at=now)
-    device.seed_ciphertext = seal(device, "seed_ciphertext", secrets.token_bytes(SEED_BYTES).hex())
-    device.save(force_insert=True)
+    """Gives `user` a further authenticator with a new seed, which counts at once."""
+    made = enrolment.new_device(user=user, now=now, name=name, step=step)
     audit.record(
         actor=by,
         act="accounts.enrol",
         subject=user.subject,
-        after={"device": f"totp_device:{device.pk}", "name": name},
+        after={"device": f"totp_device:{made.device.pk}", "name": name},
         now=now,
         **how,
     )
-    return Enrolment(device, device.secret_for_people(), device.config_url())
+    return made
+
+
+def open_account(*, email: str, now: datetime, is_operator: bool = False) -> User:
+    """A person without password or authenticator yet; not audited. Raises `EmailTaken`, `BadEmail`."""
+    spelled = emails.checked(email)
+    if find(spelled):
+        raise EmailTaken
+    return User.objects.create_user(email=spelled, is_operator=is_operator, settled_at=now)
 
 
 def find(email: str) -> User | None:
@@ -111,10 +122,60 @@ def find(email: str) -> User | None:
     return User.objects.filter(email=normalised(email)).first()
 
 
-def _new_user(email: str, *, is_operator: bool) -> User:
-    if find(email):
-        raise EmailTaken
+def is_settled(user: User, now: datetime) -> bool:
+    """Whether no reset of factor, e-mail address or password bars withdrawals by `user` any more."""
+    return user.is_settled(now)
+
+
+def sign_in(
+    *, email: str, password: str, code: str, ip: str | None, now: datetime, operator: bool = False
+) -> SignedIn | EnrolmentDue:
+    """Judges both factors; `code` is the authenticator's or a recovery code, or empty before the first one.
+
+    operator: the operator's door, closed to everybody else. Raises `TooManyTries`, or `NotRight` for
+    anything that is wrong. Must not be called inside a transaction.
+    """
+    tries = throttle.count(account=email, ip=ip)
+    user = find(email)
+    if not _password_is_right(user, password) or user is None or (operator and not user.is_operator):
+        second_factor.pretend(user=user, code=code)
+        raise NotRight
+    entered = _second_step(user, code, now)
+    tries.forgive()
+    _audit_sign_in(entered, ip, now)
+    return entered
+
+
+def _password_is_right(user: User | None, password: str) -> bool:
+    if user is None or not user.has_usable_password():
+        make_password(password)  # the same work for whoever does not exist
+        return False
+    return user.check_password(password) and user.is_active
+
+
+def _second_step(user: User, code: str, now: datetime) -> SignedIn | EnrolmentDue:
+    first = TotpDevice.objects.filter(user=user, confirmed=True).order_by("id").first()
+    if first is None:
+        return EnrolmentDue(user)
+    if recovery.looks_like_one(code):
+        if not recovery.spend(user=user, code=code, now=now):
+            raise NotRight
+        return SignedIn(user, first, recovered=True)
     try:
-        return User.objects.create_user(email=email, is_operator=is_operator)
-    except ValidationError:
-        raise BadEmail from None
+        return SignedIn(user, second_factor.confirm(user=user, code=code, now=now))
+    except Refusal:
+        raise NotRight from None
+
+
+def _audit_sign_in(entered: SignedIn | EnrolmentDue, ip: str | None, now: datetime) -> None:
+    """The failed tries of strangers are counted in the throttles, never chained."""
+    both = isinstance(entered, SignedIn)
+    audit.record(
+        actor=entered.user,
+        act="accounts.sign_in",
+        subject=entered.user.subject,
+        after={"recovery_code": isinstance(entered, SignedIn) and entered.recovered, "enrolled": both},
+        ip=ip,
+        second_factor=both,
+        now=now,
+    )

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Unpack
 
 from django.db import transaction
+from django.db.models import Case, QuerySet, When
 
 from merchants import audit
 from merchants.errors import Refusal
 from merchants.models import Membership, Merchant, User
 from merchants.models.api_key import CACHE_SECONDS
+from merchants.models.user import SETTLING
 from merchants.roles import Role
-
-SETTLING = timedelta(hours=24)
-"""For how long a new Owner neither makes nor approves withdrawals."""
 
 
 class NameMissing(Refusal):
@@ -37,6 +36,12 @@ class NoSuchMember(Refusal):
 
 class LastOwner(Refusal):
     """This is the merchant's last Owner: make another one first."""
+
+
+class OnlyOperatorChangesOwners(Refusal):
+    """Only the operator of this installation makes, changes or removes an Owner."""
+
+    field = "role"
 
 
 class AlreadyBlocked(Refusal):
@@ -101,11 +106,24 @@ def add(
 
 @transaction.atomic
 def change_role(
-    *, membership_id: int, role: Role, by: User | None = None, now: datetime, **how: Unpack[audit.How]
+    *,
+    membership_id: int,
+    role: Role,
+    merchant: Merchant | None = None,
+    by: User | None = None,
+    now: datetime,
+    as_operator: bool = False,
+    **how: Unpack[audit.How],
 ) -> Membership:
-    """Gives a member another role; a new Owner settles first. Raises `NoSuchMember`, `LastOwner`."""
-    membership = _locked_member(membership_id)
+    """Gives a member another role; a new Owner settles first.
+
+    merchant: whose team it must be, at every door but the operator's. as_operator: Owners may be touched.
+    Raises `NoSuchMember`, `LastOwner`, `OnlyOperatorChangesOwners`.
+    """
+    membership = _locked_member(membership_id, merchant)
     before = membership.role
+    if Role.OWNER in {before, role} and not as_operator:
+        raise OnlyOperatorChangesOwners
     if Role(before) is Role.OWNER and role is not Role.OWNER:
         _refuse_last_owner(membership)
     if before != role:
@@ -115,13 +133,37 @@ def change_role(
 
 
 @transaction.atomic
-def remove(*, membership_id: int, by: User | None = None, now: datetime, **how: Unpack[audit.How]) -> None:
-    """Takes a member off the team. Raises `NoSuchMember`, `LastOwner`."""
-    membership = _locked_member(membership_id)
+def remove(
+    *,
+    membership_id: int,
+    merchant: Merchant | None = None,
+    by: User | None = None,
+    now: datetime,
+    as_operator: bool = False,
+    **how: Unpack[audit.How],
+) -> None:
+    """Takes a member off the team; `merchant` and `as_operator` as in `change_role`.
+
+    Raises `NoSuchMember`, `LastOwner`, `OnlyOperatorChangesOwners`.
+    """
+    membership = _locked_member(membership_id, merchant)
     if Role(membership.role) is Role.OWNER:
+        if not as_operator:
+            raise OnlyOperatorChangesOwners
         _refuse_last_owner(membership)
     _audit_member("team.remove", membership, by, now, how, before={"role": membership.role})
     membership.delete()
+
+
+def members(merchant: Merchant) -> QuerySet[Membership]:
+    """The merchant's team, Owners first."""
+    order = Case(*(When(role=role.value, then=at) for at, role in enumerate(Role)), default=len(Role))
+    return Membership.objects.for_merchant(merchant).select_related("user").order_by(order, "user__email")
+
+
+def may_move_money(membership: Membership, now: datetime) -> bool:
+    """Whether neither becoming Owner nor a reset bars this person from making and approving withdrawals."""
+    return membership.is_settled(now) and membership.user.is_settled(now)
 
 
 def block(
@@ -154,14 +196,18 @@ def _locked(merchant: Merchant) -> Merchant:
     return Merchant.objects.select_for_update(no_key=True).get(pk=merchant.pk)
 
 
-def _locked_member(membership_id: int) -> Membership:
+def _locked_member(membership_id: int, merchant: Merchant | None) -> Membership:
     """The member; until the transaction ends nobody else changes this merchant's team."""
-    membership = Membership.objects.select_related("merchant", "user").filter(pk=membership_id).first()
+    everybody = Membership.objects.select_related("merchant", "user")
+    team = everybody.for_merchant(merchant) if merchant else everybody
+    membership = team.filter(pk=membership_id).first()
     if membership is None:
         raise NoSuchMember
     _locked(membership.merchant)
-    membership.refresh_from_db(fields=["role", "settled_at"])
-    return membership
+    current = team.filter(pk=membership_id).first()
+    if current is None:
+        raise NoSuchMember
+    return current
 
 
 def _refuse_last_owner(membership: Membership) -> None:

@@ -8,7 +8,12 @@ from typing import Any
 from celery import shared_task
 from django.db import connection, transaction
 
-from merchants.tasks import END_OVERDUE_DUE_SQL
+from merchants.tasks import (
+    END_OVERDUE_DUE_SQL,
+    FORGET_DUE_SQL,
+    SEND_MAIL_DUE_SQL,
+    WRITE_AUDIT_HEAD_DUE_SQL,
+)
 from payments import addresses, doorbell, rates
 from payments.doorbell import Bell
 from payments.models import Processor
@@ -58,6 +63,11 @@ END_OVERDUE_KEYS = doorbell.register(
         due_sql=END_OVERDUE_DUE_SQL,
     )
 )
+SEND_MAIL = doorbell.register(Bell(task="merchants.tasks.send_mail", queue="work", due_sql=SEND_MAIL_DUE_SQL))
+WRITE_AUDIT_HEAD = doorbell.register(
+    Bell(task="merchants.tasks.write_audit_head", queue="work", due_sql=WRITE_AUDIT_HEAD_DUE_SQL)
+)
+FORGET = doorbell.register(Bell(task="merchants.tasks.forget", queue="work", due_sql=FORGET_DUE_SQL))
 """Merchants cannot ring by itself: the bells hang here, above it."""
 
 

@@ -11,8 +11,8 @@ from django.utils import timezone
 from django_otp import DEVICE_ID_SESSION_KEY
 from django_otp.oath import totp
 
-from merchants import accounts, team
-from merchants.models import Merchant, TotpDevice, User
+from merchants import accounts, sessions, team
+from merchants.models import Door, Merchant, SignedInSession, TotpDevice, User
 from merchants.roles import Role
 
 _numbers = itertools.count(1)
@@ -44,6 +44,7 @@ def sign_in(client: Client, user: User, *, second_factor: bool = True) -> Client
     if second_factor:
         session = client.session
         session[DEVICE_ID_SESSION_KEY] = device_of(user).persistent_id
+        sessions.begin(session, SignedInSession.objects.create(user=user, door=Door.BACKOFFICE))
         session.save()
     return client
 

@@ -19,7 +19,15 @@ from tests import desk, factories
 pytestmark = pytest.mark.django_db
 
 STANDING_FOR = {"int": "1", "str": "x", "uuid": "00000000-0000-4000-8000-000000000000", "slug": "x"}
-OPEN = {"sign_in", "sign_out"}
+OPEN = {
+    "sign_in",
+    "sign_in_by_recovery",
+    "sign_out",
+    "enrol",
+    "invitation",
+    "ask_reset",
+    "reset_password",
+}
 """Pages for whoever is not signed in yet; everything else is behind both factors."""
 
 

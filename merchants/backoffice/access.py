@@ -21,7 +21,7 @@ from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
 from django.views import View
 
-from merchants import audit, client_address, clock, second_factor
+from merchants import audit, client_address, clock, second_factor, sessions
 from merchants.backoffice.forms import BackofficeForm
 from merchants.errors import Refusal
 from merchants.models import Membership, Merchant, User
@@ -31,9 +31,11 @@ from merchants.roles import PERMISSIONS, Role, roles_with
 class SignedIn(View):
     """A page for a person who has shown both factors; the base of all others.
 
-    now: business time, read once for the request.
+    now: business time, read once for the request. with_one_time_password: also open to somebody who has
+    yet to replace the password that they were given.
     """
 
+    with_one_time_password: ClassVar[bool] = False
     template_name: ClassVar[str]
     title: ClassVar[str] = ""
 
@@ -46,6 +48,8 @@ class SignedIn(View):
             return way_in
         self.person = User.objects.get(email=request.user.get_username())
         self.now = clock.now()
+        if self.person.must_change_password and not self.with_one_time_password:
+            return HttpResponseRedirect(reverse("password"))
         refused = self.admit()
         response = refused or super().dispatch(request, *args, **kwargs)
         add_never_cache_headers(response)
@@ -71,6 +75,17 @@ class SignedIn(View):
         """How the person acts, for the audit."""
         return {"ip": client_address.text_of(self.request), "second_factor": second_factor}
 
+    def audit_refusal(self, act: str, reason: str) -> None:
+        """A refused act of somebody who is signed in."""
+        audit.record(
+            actor=self.person,
+            act=f"{act}.refused",
+            merchant=getattr(self, "merchant", None),
+            after={"reason": reason},
+            now=self.now,
+            **self.how(),
+        )
+
 
 class Page(SignedIn):
     """A page of one merchant, under `/m/<client_id>/`.
@@ -92,7 +107,7 @@ class Page(SignedIn):
         self.membership, self.merchant = membership, membership.merchant
         permission = self.permission()
         if not membership.may(permission):
-            self._audit_refusal(permission, "no_permission")
+            self.audit_refusal(permission, "no_permission")
             return _forbidden(self.request, self.context(), permission)
         return None
 
@@ -111,24 +126,17 @@ class Page(SignedIn):
     def done(self, text: str, to: str, **kwargs: Any) -> HttpResponseRedirect:
         return super().done(text, to, client_id=self.merchant.wire_id, **kwargs)
 
-    def _audit_refusal(self, act: str, reason: str) -> None:
-        audit.record(
-            actor=self.person,
-            act=f"{act}.refused",
-            merchant=self.merchant,
-            after={"reason": reason},
-            now=self.now,
-            **self.how(),
-        )
 
-
-class Act(Page):
+class OwnAct(SignedIn):
     """A page whose POST does one thing, after a fresh code where its form asks for one.
 
     A subclass gives `form_class` and `perform`, which makes one call to a verb and answers. A `Refusal`, of
     the code or of the verb, is shown in the form with everything else as the person left it.
+
+    act: what the audit calls it. On its own the class is for what concerns the person alone.
     """
 
+    act: ClassVar[str]
     form_class: ClassVar[type[BackofficeForm]]
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -144,9 +152,13 @@ class Act(Page):
             self._confirm(form)
             return self.perform(form)
         except Refusal as refusal:
-            self._audit_refusal(self.permission(), type(refusal).__name__)
+            self.audit_refusal(self.permission(), type(refusal).__name__)
             form.refuse(refusal)
             return self.show(form, status=422)
+
+    def permission(self) -> str:
+        """What the act is called."""
+        return self.act
 
     def form(self, data: Any = None) -> BackofficeForm:
         """The form, empty or with what was sent; `initial` is what the page starts from."""
@@ -175,7 +187,12 @@ class Act(Page):
         """Spends the code; committed before the verb begins, so that a refusal gives no guess back."""
         if "code" in form.fields:
             second_factor.confirm(user=self.person, code=form.cleaned_data["code"], now=self.now)
+            sessions.renew(self.request)
             self._confirmed = True
+
+
+class Act(Page, OwnAct):
+    """An act on a merchant's account, for the roles with its permission."""
 
 
 def _way_in(request: HttpRequest) -> HttpResponse | None:

@@ -1,11 +1,10 @@
-"""The way in and out: sign-in with both factors in one step, sign-out."""
+"""The way in and out: sign-in with both factors in one step, by recovery code where need be; sign-out."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django import forms
-from django.contrib.auth import authenticate, login, logout
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -13,60 +12,85 @@ from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views import View
 from django.views.decorators.cache import never_cache
-from django_otp import login as otp_login
 
-from merchants import clock, second_factor
-from merchants.backoffice.forms import StepUpForm
+from merchants import accounts, client_address, clock, sessions
+from merchants.backoffice import enrolling
+from merchants.backoffice.forms import BackofficeForm, CodeInput
 from merchants.errors import Refusal
-from merchants.models import User
 
 
-class NotRight(Refusal):
-    """E-mail address, password or code is not right."""
-
-
-class SignInForm(StepUpForm):
+class SignInForm(BackofficeForm):
     email = forms.EmailField(
         label="E-mail address", widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
     )
     password = forms.CharField(
         label="Password", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
     )
-    field_order = ("email", "password", "code")
+    code = forms.CharField(
+        label="Code from your authenticator",
+        help_text="Leave it empty if you have not set up an authenticator yet.",
+        max_length=16,
+        required=False,
+        widget=CodeInput,
+    )
+
+
+class RecoveryForm(SignInForm):
+    code = forms.CharField(
+        label="Recovery code",
+        help_text="One of the ten that you saved. Each works once.",
+        max_length=32,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "class": "mono"}),
+    )
 
 
 @method_decorator(never_cache, name="dispatch")
 class SignIn(View):
+    form_class: type[SignInForm] = SignInForm
+    by_recovery = False
+
     def get(self, request: HttpRequest) -> HttpResponse:
-        return self._show(SignInForm())
+        return self._show(self.form_class())
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        form = SignInForm(request.POST)
+        form = self.form_class(request.POST)
         if not form.is_valid():
             return self._show(form, status=422)
         try:
-            self._enter(form.cleaned_data)
+            entered = self._enter(form.cleaned_data)
         except Refusal as refusal:
             form.refuse(refusal)
             return self._show(form, status=422)
-        return HttpResponseRedirect(_next(request))
+        if isinstance(entered, accounts.EnrolmentDue):
+            enrolling.begin(request, entered.user)
+            return HttpResponseRedirect(reverse("enrol"))
+        sessions.enter(request, user=entered.user, device=entered.device)
+        return HttpResponseRedirect(reverse("account") if entered.recovered else _next(request))
 
-    def _enter(self, given: dict[str, Any]) -> None:
-        user = authenticate(self.request, username=given["email"], password=given["password"])
-        if not isinstance(user, User):
-            raise NotRight
-        device = second_factor.confirm(user=user, code=given["code"], now=clock.now())
-        login(self.request, user)
-        otp_login(self.request, device)
+    def _enter(self, given: dict[str, Any]) -> accounts.SignedIn | accounts.EnrolmentDue:
+        return accounts.sign_in(
+            email=given["email"],
+            password=given["password"],
+            code=given["code"],
+            ip=client_address.text_of(self.request),
+            now=clock.now(),
+        )
 
     def _show(self, form: SignInForm, *, status: int = 200) -> HttpResponse:
-        context = {"form": form, "page_title": "Sign in", "next": self.request.GET.get("next", "")}
+        context = {"form": form, "page_title": "Sign in", "by_recovery": self.by_recovery}
         return render(self.request, "backoffice/sign_in.html", context, status=status)
+
+
+class SignInByRecovery(SignIn):
+    """The same door for whose authenticator is lost."""
+
+    form_class = RecoveryForm
+    by_recovery = True
 
 
 class SignOut(View):
     def post(self, request: HttpRequest) -> HttpResponse:
-        logout(request)
+        sessions.leave(request)
         return HttpResponseRedirect(reverse("sign_in"))
 
 

@@ -32,6 +32,30 @@ class BackofficeForm(forms.Form):
         self.add_error(refusal.field if refusal.field in self.fields else None, str(refusal))
 
 
+class ChosenPasswordForm(BackofficeForm):
+    """A new password, twice."""
+
+    password = forms.CharField(
+        label="New password",
+        help_text="At least twelve characters. A few words that belong together for you alone are good.",
+        strip=False,
+        max_length=256,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    repeat = forms.CharField(
+        label="The same again",
+        strip=False,
+        max_length=256,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def clean_repeat(self) -> str:
+        again: str = self.cleaned_data["repeat"]
+        if "password" in self.cleaned_data and again != self.cleaned_data["password"]:
+            raise forms.ValidationError("This is not what you typed above.")
+        return again
+
+
 class StepUpForm(BackofficeForm):
     """A sensitive act: its POST carries a fresh code from the person's authenticator."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.conf import settings
 from django.db import models
 
@@ -63,3 +65,22 @@ class AuditHead(models.Model):
     def move_to(self, record: AuditRecord) -> None:
         self.number, self.hash = record.number, record.hash
         self.save(update_fields=["number", "hash"])
+
+
+class AuditWitness(models.Model):
+    """Up to where the chain's head was written outside the database, and under which name.
+
+    chain: the name of this installation's chain in that file, made with the row and restored with a dump.
+    """
+
+    chain = models.UUIDField(default=uuid.uuid4)
+    number = models.PositiveBigIntegerField(default=0)
+    written_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(id=1), name="audit_witness_is_one_row"),
+        ]
+
+    def __str__(self) -> str:
+        return f"audit witnessed up to {self.number}"

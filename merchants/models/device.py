@@ -16,6 +16,8 @@ from django_otp.oath import TOTP
 from merchants.models.sealed import SealedTextField, unseal
 
 SEED_BYTES = 20  # what RFC 4226 recommends for SHA-1
+MOST_FAILURES = 10
+"""Wrong codes beyond these wait no longer: 512 s. An account is slowed down, never locked for good."""
 _CODE = re.compile(r"[0-9]{6}", re.ASCII)
 
 
@@ -61,6 +63,10 @@ class TotpDevice(ThrottlingMixin, Device):  # type: ignore[misc]  # django-otp c
         """Seconds to wait after the first wrong code; each further one doubles it."""
         return 1
 
+    def throttle_increment(self, commit: bool = True) -> None:
+        self.throttling_failure_count: int = min(int(self.throttling_failure_count), MOST_FAILURES - 1)
+        super().throttle_increment(commit=commit)
+
     def verify_token(self, token: str) -> bool:
         """Accepts a right code once; a wrong one makes the next try wait. Called with the row locked."""
         if not self.verify_is_allowed()[0]:
@@ -79,6 +85,11 @@ class TotpDevice(ThrottlingMixin, Device):  # type: ignore[misc]  # django-otp c
         totp = self._totp()
         right = bool(_CODE.fullmatch(token)) and totp.verify(int(token), self.tolerance)
         return bool(right and totp.t() <= self.last_t)
+
+    def accept_enrolment(self) -> None:
+        """From now on the codes of this device count."""
+        self.confirmed = True
+        self.save(update_fields=["confirmed"])
 
     def note_use(self, now: datetime) -> None:
         self.last_used_at = now

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Lower, Now
+
+SETTLING = timedelta(hours=24)
+"""For how long a new Owner, or whoever's factor, e-mail or password was reset, moves no money."""
 
 
 def normalised(email: str) -> str:
@@ -80,6 +83,10 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # TotpDev
         self.set_password(password)
         self.must_change_password = temporary
         self.save(update_fields=["password", "must_change_password"])
+
+    def change_email(self, email: str) -> None:
+        self.email = normalised(email)
+        self.save(update_fields=["email"])
 
     # What Django's admin asks of a user. There are no groups and no single permissions: one flag decides,
     # so that there is no second way to become an operator.
