@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 
 from merchants import signing
 from tests.soak.story import Said
@@ -52,7 +52,7 @@ class Upstream:
 
         per_second: how fast new ones are begun; 0 for as fast as they are answered.
         """
-        waiting: SimpleQueue[Said] = SimpleQueue()
+        waiting: Queue[Said] = Queue()  # a SimpleQueue may wait for ever past its timeout (CPython 3.11)
         end = time.monotonic() + seconds
         everything = threading.Event()
         posts = [
@@ -88,7 +88,7 @@ class Upstream:
         """One try over a connection of its own; whether it was acknowledged."""
         return self._post(_Line(self.world.intake), said)
 
-    def _post_all(self, waiting: SimpleQueue[Said], everything: threading.Event, end: float) -> None:
+    def _post_all(self, waiting: Queue[Said], everything: threading.Event, end: float) -> None:
         line = _Line(self.world.intake)
         while time.monotonic() < end:
             try:
