@@ -16,12 +16,13 @@ from dataclasses import dataclass, field, replace
 from tests.soak import delivery_backlog, delivery_clock, delivery_oracle, story
 from tests.soak.delivery_oracle import Findings, share
 from tests.soak.nemesis import Nemesis, Plan
+from tests.soak.play import IDS_PER_TRIAL
 from tests.soak.scenario import Scenario, Trial, Verdict
+from tests.soak.shops import Shop
 from tests.soak.sink import Script, Sink, listening
 from tests.soak.upstream import Upstream
-from tests.soak.world import Shop, World
+from tests.soak.world import World
 
-IDS_PER_TRIAL = 10_000_000
 SHOWN = 5
 LATE_ANSWERS = 0.2
 RINGS_WITHIN_SECONDS = 1.0
@@ -51,10 +52,12 @@ class Killer:
         name = "deliver_slow" if held and held[0][0] == "failing" else "deliver"
         before, began = world.pids(name)[0], time.time()
         world.kill(name)
-        while world.pids(name)[0] == before:
-            time.sleep(0.05)
-        world.await_ready(name)
-        self.down.append((began, time.time() + RINGS_WITHIN_SECONDS))
+        try:
+            while world.pids(name)[0] == before:
+                time.sleep(0.05)
+            world.await_ready(name)
+        finally:
+            self.down.append((began, time.time() + RINGS_WITHIN_SECONDS))
         return f"{name}, with {len(held)} leases"
 
 

@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 
 from tests.soak import story
 from tests.soak.delivery_oracle import MOST_AT_ONCE, share
+from tests.soak.play import IDS_PER_TRIAL
 from tests.soak.scenario import Scenario, Trial, Verdict
+from tests.soak.shops import Shop
 from tests.soak.sink import Script, Sink, listening
 from tests.soak.upstream import Upstream
-from tests.soak.world import Shop
 
 WITHIN_SECONDS = 60.0
-IDS_PER_TRIAL, IDS_PER_PART = 10_000_000, 1_000_000
+IDS_PER_PART = 1_000_000
 WELL, DEAD = "/r7/well", "/r7/dead"
 _QUEUE = """
 INSERT INTO callbacks_outgoingcallback

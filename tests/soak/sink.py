@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 OK, LATE_OK, HANG, STRAY = "200", "late 200", "hang", "stray"
-KINDS = {"500": 40, "429": 5, "404": 5, "late 500": 20, "redirect": 8, "cut": 10, "reset": 10, HANG: 2}
+KINDS = {"500": 40, "429": 5, "404": 5, "late 500": 20, "redirect": 8, "cut": 10, "reset": 10, HANG: 1}
 """How a request may be failed, with weights. `cut` is a 200 whose body ends early."""
 LATE_SECONDS = 0.4
 FOLLOWED = "/followed"
