@@ -23,7 +23,7 @@ from merchants.errors import Refusal
 from merchants.models import Merchant
 from payments import address_formats
 from payments.currencies import CURRENCIES
-from payments.models import Address, AddressPool, Processor, Route
+from payments.models import Address, AddressOrigin, AddressPool, Processor, Route
 from payments.models.route import RouteOperation
 from payments.processors.base import Issued, Outbound, ProcessorError, Unreachable
 
@@ -55,9 +55,12 @@ class WrongAddress(ProcessorError):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a merchant asks an address for. convert_to: empty for none; sender: compliance data, if given."""
+    """What a merchant asks an address for. convert_to: empty for none; sender: compliance data, if given.
 
-    foreign_id: str
+    foreign_id: the customer; None for one that staff ask for, which gets a number of its own (`bo-…`).
+    """
+
+    foreign_id: str | None
     currency: str
     convert_to: str = ""
     end_user_reference: str | None = None
@@ -156,13 +159,15 @@ def _grow(pool: AddressPool) -> None:
 
 _CLAIM = """
 UPDATE payments_address
-   SET origin = 'api', merchant_id = %s, wire_id = nextval('address_wire_id'), foreign_id = %s,
+   SET origin = %s, merchant_id = %s, wire_id = given.number,
+       foreign_id = COALESCE(%s, 'bo-' || given.number),
        end_user_reference = %s, sender = %s, taken_at = %s
+ FROM (SELECT nextval('address_wire_id') AS number) AS given
  WHERE id = (SELECT id FROM payments_address
               WHERE origin = 'pool' AND address IS NOT NULL
                 AND processor_id = %s AND currency = %s AND convert_to = %s
               ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING *
+RETURNING payments_address.*
 """
 
 
@@ -175,7 +180,8 @@ def _claim(
     """
     encoder = Address._meta.get_field("sender")
     sender = encoder.get_db_prep_value(order.sender, connection) if order.sender is not None else None
-    values = [merchant.pk, order.foreign_id, order.end_user_reference, sender, now]
+    origin = AddressOrigin.PORTAL if order.foreign_id is None else AddressOrigin.API
+    values = [str(origin), merchant.pk, order.foreign_id, order.end_user_reference, sender, now]
     values += [processor.pk, order.currency, order.convert_to]
     try:
         with transaction.atomic() if connection.in_atomic_block else nullcontext():
