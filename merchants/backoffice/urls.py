@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from merchants.backoffice import account, door, enrolling, home, invited, keys, trail
+from merchants.backoffice import account, door, enrolling, home, invited, keys, team, trail
 
 _KEY: list[URLPattern | URLResolver] = [
     path("", keys.KeyPage.as_view(), name="key"),
@@ -17,6 +17,11 @@ _MERCHANT: list[URLPattern | URLResolver] = [
     path("keys/", keys.KeyList.as_view(), name="keys"),
     path("keys/generate/", keys.Generate.as_view(), name="key_generate"),
     path("keys/<str:public_key>/", include(_KEY)),
+    path("team/", team.Team.as_view(), name="team"),
+    path("team/invite/", team.Invite.as_view(), name="team_invite"),
+    path("team/invitations/<str:email>/withdraw/", team.Withdraw.as_view(), name="team_withdraw"),
+    path("team/<str:email>/role/", team.ChangeRole.as_view(), name="team_role"),
+    path("team/<str:email>/remove/", team.Remove.as_view(), name="team_remove"),
     path("audit/", trail.Trail.as_view(), name="audit"),
     path("audit/export/", trail.ExportTrail.as_view(), name="audit_export"),
 ]
