@@ -8,7 +8,16 @@ from django.test import Client
 
 from merchants import accounts, team
 from merchants.admin import operator_site
-from merchants.models import ApiKey, AuditRecord, Membership, Merchant, TotpDevice, User
+from merchants.models import (
+    ApiKey,
+    AuditRecord,
+    Invitation,
+    MailMessage,
+    Membership,
+    Merchant,
+    TotpDevice,
+    User,
+)
 from merchants.roles import Role
 from merchants.sessions import OPERATOR_COOKIE
 from tests import factories
@@ -47,6 +56,12 @@ def sign_in(client, account, **changes):
     return client.post(SIGN_IN, fields | changes)
 
 
+def fresh(account):
+    """The next code, its time having come."""
+    TotpDevice.objects.filter(user=account.user).update(last_t=-1)
+    return code_of(account.enrolment.device)
+
+
 def last_record():
     return AuditRecord.objects.order_by("-number").first()
 
@@ -60,10 +75,10 @@ class TestSigningIn:
     @pytest.mark.parametrize(
         ("field", "value", "sentence"),
         [
-            ("code", "000000", "This code is not right."),
+            ("code", "000000", "E-mail address, password or code is not right."),
             ("code", "", "This field is required."),
-            ("password", "wrong", "Please enter the correct e-mail address and password"),
-            ("username", "nobody@bursar.test", "Please enter the correct e-mail address and password"),
+            ("password", "wrong", "E-mail address, password or code is not right."),
+            ("username", "nobody@bursar.test", "E-mail address, password or code is not right."),
         ],
     )
     def test_refuses_each_of_them_wrong(self, client, operator, field, value, sentence):
@@ -78,10 +93,40 @@ class TestSigningIn:
         assert TotpDevice.objects.get().last_t == -1
         assert sign_in(client, operator).status_code == 302
 
-    def test_refuses_a_used_code_and_says_so(self, client, operator):
+    def test_says_the_same_whatever_was_wrong(self, client, operator):
         sign_in(client, operator)
-        answer = sign_in(Client(), operator)
-        assert "This code was used already. Wait for the next code." in answer.content.decode()
+        wrong = [{}, {"password": "wrong"}, {"username": "nobody@bursar.test"}]  # {}: the code is used
+        told = set()
+        for changes in wrong:
+            page = sign_in(Client(), operator, **changes).content.decode()
+            told.add(page.split('class="errornote">')[1].split("<")[0])
+        assert told == {
+            "E-mail address, password or code is not right. A code works once: wait for the next one."
+        }
+
+    def test_makes_who_tries_passwords_wait(self, client, operator):
+        for _ in range(5):
+            sign_in(client, operator, password="wrong")
+        answer = sign_in(client, operator)
+        assert "Too many tries. Try again in 1 s." in answer.content.decode()
+        assert TotpDevice.objects.get().last_t == -1
+
+    def test_refuses_who_has_no_authenticator_and_says_where_it_is_made(self, client, operator):
+        TotpDevice.objects.all().delete()
+        answer = sign_in(client, operator, code="000000")
+        assert "sign in at the back-office once" in answer.content.decode()
+        assert SESSION_KEY not in client.session
+
+    def test_with_a_one_time_password_opens_the_page_that_replaces_it_alone(self, client):
+        made = accounts.create(email="new@bursar.test", is_operator=True, now=NOW)
+        sign_in(client, made, password=made.password)
+        change = "/operator/password_change/"
+        assert client.get("/operator/")["Location"] == change
+        assert client.get("/operator/merchants/user/")["Location"] == change
+        assert client.get(change).status_code == 200
+        form = {"old_password": made.password, "new_password1": "my own long one", "code": fresh(made)}
+        assert client.post(change, form | {"new_password2": "my own long one"}).status_code == 302
+        assert client.get("/operator/").status_code == 200
 
     def test_refuses_who_is_no_operator(self, client, merchant):
         person = accounts.create(email="owner@shop.test", password=PASSWORD, now=NOW)
@@ -134,7 +179,8 @@ class TestChangingOnesPassword:
         assert self.change(inside, operator).status_code == 302
         operator.user.refresh_from_db()
         assert operator.user.check_password("another long enough one")
-        assert last_record().act == "operator.user.change_password"
+        assert (last_record().act, last_record().actor) == ("accounts.change_password", operator.user)
+        assert inside.get("/operator/").status_code == 200
 
     @pytest.mark.parametrize("wrong", [{"code": "000000"}, {"code": ""}, {"old_password": "no"}])
     def test_refuses_anything_less(self, inside, operator, wrong):
@@ -190,17 +236,39 @@ class TestMerchants:
 
 
 class TestUsers:
-    def test_are_changed_with_an_audit_record_and_never_show_a_password(self, inside, owner):
+    def act(self, inside, operator, action, user, **changes):
+        form = {"action": action, "_selected_action": [user.pk], "code": fresh(operator)}
+        return inside.post("/operator/merchants/user/", form | changes, follow=True).content.decode()
+
+    def test_have_their_second_factor_reset(self, inside, operator, owner):
+        assert "no withdrawals for 24 hours" in self.act(inside, operator, "reset_factor", owner)
+        assert not TotpDevice.objects.filter(user=owner).exists()
+        assert (last_record().act, last_record().actor) == ("accounts.reset_factor", operator.user)
+
+    def test_are_mailed_a_link_to_choose_a_password(self, inside, operator, owner):
+        self.act(inside, operator, "send_reset", owner)
+        assert (last_record().act, last_record().subject) == ("accounts.send_reset", owner.subject)
+        assert MailMessage.objects.get().to == owner.email
+
+    @pytest.mark.parametrize("action", ["reset_factor", "send_reset"])
+    def test_are_left_alone_without_a_fresh_code(self, inside, operator, owner, action):
+        records = AuditRecord.objects.count()
+        assert "This code is not right." in self.act(inside, operator, action, owner, code="")
+        assert TotpDevice.objects.filter(user=owner).exists()
+        assert (AuditRecord.objects.count(), MailMessage.objects.count()) == (records, 0)
+
+    def test_are_changed_with_an_audit_record_and_never_show_a_password(self, inside, operator, owner):
         path = f"/operator/merchants/user/{owner.pk}/change/"
         assert owner.password not in inside.get(path).content.decode()
-        inside.post(path, {"is_active": ""})
+        inside.post(path, {"is_active": "", "code": fresh(operator)})
         assert not User.objects.get(pk=owner.pk).is_active
         assert (last_record().act, last_record().subject) == ("operator.user.change", f"user:{owner.pk}")
         assert owner.password not in last_record().before + last_record().after
 
-    def test_are_made_operators_by_no_page(self, inside, owner):
+    def test_are_made_operators_by_no_page(self, inside, operator, owner):
         path = f"/operator/merchants/user/{owner.pk}/change/"
-        assert inside.post(path, {"is_operator": "on", "is_active": "on"}).status_code == 302
+        form = {"is_operator": "on", "is_active": "on", "code": fresh(operator)}
+        assert inside.post(path, form).status_code == 302
         assert not User.objects.get(pk=owner.pk).is_operator
 
     def test_are_not_made_on_a_page(self, inside):
@@ -213,29 +281,67 @@ class TestMemberships:
 
     def test_are_made_by_the_verb(self, inside, merchant, operator):
         person = accounts.create(email="ann@shop.test", now=NOW).user
-        fields = {"merchant": merchant.pk, "user": person.pk, "role": "owner"}
+        fields = {"merchant": merchant.pk, "user": person.pk, "role": "owner", "code": fresh(operator)}
         assert inside.post("/operator/merchants/membership/add/", fields).status_code == 302
         joined = Membership.objects.get()
         assert (joined.role, joined.is_settled(joined.joined_at)) == ("owner", False)
         assert (last_record().act, last_record().actor) == ("team.add", operator.user)
 
-    def test_keep_the_last_owner_and_say_why(self, inside, owner):
+    def remove(self, inside, operator, user, **changes):
+        member = Membership.objects.get(user=user)
+        form = {"action": "remove", "_selected_action": [member.pk], "code": fresh(operator)}
+        return inside.post("/operator/merchants/membership/", form | changes, follow=True)
+
+    def test_keep_the_last_owner_and_say_why(self, inside, operator, owner):
         records = AuditRecord.objects.count()
         for answer in (
-            inside.post(self.path(owner), {"role": "view"}, follow=True),
-            inside.post(self.path(owner, "delete"), {"post": "yes"}, follow=True),
+            inside.post(self.path(owner), {"role": "view", "code": fresh(operator)}, follow=True),
+            self.remove(inside, operator, owner),
         ):
             assert "This is the merchant&#x27;s last Owner" in answer.content.decode()
         assert Membership.objects.get(user=owner).role == "owner"
         assert AuditRecord.objects.count() == records
 
-    def test_are_changed_and_ended_by_the_verbs(self, inside, merchant, owner):
+    def test_are_left_alone_without_a_fresh_code(self, inside, operator, merchant, owner):
         second = accounts.create(email="second@shop.test", now=NOW).user
         team.add(merchant=merchant, user=second, role=Role.OWNER, now=NOW)
-        inside.post(self.path(owner), {"role": "limits"})
+        records = AuditRecord.objects.count()
+        inside.post(self.path(owner), {"role": "view", "code": ""})
+        self.remove(inside, operator, owner, code="")
+        assert inside.post(self.path(owner, "delete"), {"post": "yes"}).status_code == 403
+        assert Membership.objects.get(user=owner).role == "owner"
+        assert AuditRecord.objects.count() == records
+
+    def test_are_changed_and_ended_by_the_verbs(self, inside, operator, merchant, owner):
+        second = accounts.create(email="second@shop.test", now=NOW).user
+        team.add(merchant=merchant, user=second, role=Role.OWNER, now=NOW)
+        inside.post(self.path(owner), {"role": "limits", "code": fresh(operator)})
         assert (Membership.objects.get(user=owner).role, last_record().act) == ("limits", "team.change_role")
-        inside.post(self.path(owner, "delete"), {"post": "yes"})
+        self.remove(inside, operator, owner)
         assert (Membership.objects.filter(user=owner).exists(), last_record().act) == (False, "team.remove")
+
+
+class TestInvitations:
+    def test_may_be_for_a_merchants_first_owner(self, inside, operator, merchant):
+        fields = {"merchant": merchant.pk, "email": "Ann@shop.test", "role": "owner"}
+        path = "/operator/merchants/invitation/add/"
+        assert inside.post(path, fields | {"code": fresh(operator)}).status_code == 302
+        invitation = Invitation.objects.get()
+        assert (invitation.email, invitation.role, invitation.invited_by) == (
+            "ann@shop.test",
+            "owner",
+            operator.user,
+        )
+        assert last_record().act == "team.invite"
+        listed = "/operator/merchants/invitation/"
+        form = {"action": "withdraw", "_selected_action": [invitation.pk], "code": fresh(operator)}
+        inside.post(listed, form)
+        assert Invitation.objects.get().withdrawn_at is not None
+
+    def test_are_not_made_without_a_fresh_code(self, inside, merchant):
+        fields = {"merchant": merchant.pk, "email": "ann@shop.test", "role": "owner", "code": ""}
+        inside.post("/operator/merchants/invitation/add/", fields)
+        assert (Invitation.objects.count(), MailMessage.objects.count()) == (0, 0)
 
 
 class TestWhatIsReadOnly:

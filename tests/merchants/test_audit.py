@@ -155,7 +155,7 @@ class TestVerify:
     def test_is_a_command_that_fails_on_a_bad_record(self, capsys):
         fill(2)
         call_command("audit_verify")
-        assert capsys.readouterr().out == "The audit is whole.\n"
+        assert capsys.readouterr().out == ("The audit is whole. Heads written outside the database: 0.\n")
         tamper("UPDATE merchants_auditrecord SET act = 'other' WHERE number = 2")
         with pytest.raises(CommandError, match=r"Record 2: its content is not what was written\."):
             call_command("audit_verify")

@@ -60,6 +60,9 @@ class TestRotate:
     def test_knows_every_sealed_column(self):
         assert {(model.__name__, column) for model, column in columns()} == {
             ("ApiKey", "secret_ciphertext"),
+            ("MailMessage", "text_ciphertext"),
+            ("MailMessage", "html_ciphertext"),
+            ("RecoveryCode", "digest_ciphertext"),
             ("TotpDevice", "seed_ciphertext"),
         }
 

@@ -90,17 +90,17 @@ class TestChangeRole:
 
     def test_lets_a_new_owner_settle(self, member):
         later = NOW + timedelta(days=3)
-        team.change_role(membership_id=member.pk, role=Role.OWNER, now=later)
+        team.change_role(membership_id=member.pk, role=Role.OWNER, as_operator=True, now=later)
         assert Membership.objects.get(pk=member.pk).settled_at == later + DAY
 
     def test_protects_the_last_owner(self, merchant, owner, member):
         mine = Membership.objects.get(user=owner)
         before = standing()
         with pytest.raises(team.LastOwner):
-            team.change_role(membership_id=mine.pk, role=Role.VIEW, now=NOW)
+            team.change_role(membership_id=mine.pk, role=Role.VIEW, as_operator=True, now=NOW)
         assert standing() == before
-        team.change_role(membership_id=member.pk, role=Role.OWNER, now=NOW)
-        team.change_role(membership_id=mine.pk, role=Role.VIEW, now=NOW)
+        team.change_role(membership_id=member.pk, role=Role.OWNER, as_operator=True, now=NOW)
+        team.change_role(membership_id=mine.pk, role=Role.VIEW, as_operator=True, now=NOW)
         assert set(Membership.objects.values_list("user__email", "role")) == {
             ("owner@shop.test", "view"),
             ("ann@shop.test", "owner"),
@@ -109,6 +109,46 @@ class TestChangeRole:
     def test_refuses_a_member_that_is_not_there(self, member):
         with pytest.raises(team.NoSuchMember):
             team.change_role(membership_id=0, role=Role.VIEW, now=NOW)
+
+    @pytest.mark.parametrize("role", [Role.OWNER, Role.VIEW])
+    def test_leaves_owners_to_the_operator(self, merchant, owner, member, role):
+        mine = Membership.objects.get(user=owner)
+        target = member if role is Role.OWNER else mine
+        before = standing()
+        with pytest.raises(team.OnlyOperatorChangesOwners) as refusal:
+            team.change_role(membership_id=target.pk, role=role, merchant=merchant, by=owner, now=NOW)
+        assert refusal.value.field == "role"
+        with pytest.raises(team.OnlyOperatorChangesOwners):
+            team.remove(membership_id=mine.pk, merchant=merchant, by=owner, now=NOW)
+        assert standing() == before
+
+    def test_knows_no_member_of_another_merchant(self, owner, member):
+        other = factories.merchant()
+        before = standing()
+        for verb in (team.remove, lambda **given: team.change_role(role=Role.LIMITS, **given)):
+            with pytest.raises(team.NoSuchMember):
+                verb(membership_id=member.pk, merchant=other, by=owner, now=NOW)
+        assert standing() == before
+
+
+class TestMembers:
+    def test_are_listed_owners_first(self, merchant, owner, member):
+        bob = accounts.create(email="bob@shop.test", now=NOW).user
+        team.add(merchant=merchant, user=bob, role=Role.EXCHANGE, now=NOW)
+        assert [str(one.user) for one in team.members(merchant)] == [
+            "owner@shop.test",
+            "bob@shop.test",
+            "ann@shop.test",
+        ]
+
+    def test_move_money_once_neither_their_role_nor_a_reset_bars_it(self, merchant, ann):
+        joined = team.add(merchant=merchant, user=ann, role=Role.OWNER, now=NOW)
+        assert not team.may_move_money(joined, NOW)
+        assert team.may_move_money(joined, NOW + DAY)
+        ann.unsettle(until=NOW + 2 * DAY)
+        joined = Membership.objects.get(pk=joined.pk)
+        assert not team.may_move_money(joined, NOW + DAY)
+        assert team.may_move_money(joined, NOW + 2 * DAY)
 
 
 class TestRemove:
@@ -120,7 +160,7 @@ class TestRemove:
     def test_protects_the_last_owner(self, owner, member):
         before = standing()
         with pytest.raises(team.LastOwner):
-            team.remove(membership_id=Membership.objects.get(user=owner).pk, now=NOW)
+            team.remove(membership_id=Membership.objects.get(user=owner).pk, as_operator=True, now=NOW)
         assert standing() == before
 
 
