@@ -28,11 +28,15 @@ SELECT relname, seq_scan, seq_tup_read FROM pg_stat_user_tables
  WHERE relname = ANY(%s) AND n_live_tup >= %s ORDER BY relname
 """
 LOOK_UPS = {
-    "operations by number": "SELECT * FROM payments_operation WHERE wire_id = 500017",
-    "operations by the upstream's number": "SELECT * FROM payments_operation WHERE external_id = '17'",
-    "addresses by address": "SELECT * FROM payments_address WHERE address = 'x'",
-    "entries by key": "SELECT * FROM payments_entry WHERE key = 'deposit:17:1'",
-    "entries by subject": "SELECT * FROM payments_entry WHERE subject = 'operation:17'",
+    "operations by either number": (
+        "SELECT * FROM payments_operation WHERE wire_id = 500017 OR external_id = '500017'"
+    ),
+    "addresses by text or customer": (
+        "SELECT * FROM payments_address WHERE address = 'x' OR foreign_id = 'x'"
+    ),
+    "entries by key or subject": (
+        "SELECT * FROM payments_entry WHERE key = 'operation:17' OR subject = 'operation:17'"
+    ),
     "legs by txid": "SELECT * FROM payments_leg WHERE merchant_id = 1 AND txid = 'c0ffee'",
     "callbacks by subject": "SELECT * FROM callbacks_outgoingcallback WHERE subject_id = 17",
     "tries by callback": "SELECT * FROM callbacks_deliveryattempt WHERE callback_id = 17",

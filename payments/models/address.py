@@ -125,6 +125,8 @@ class Address(models.Model):
                 name="address_free",
                 condition=models.Q(origin="pool"),
             ),
+            models.Index(fields=["address"], name="address_by_text"),
+            models.Index(fields=["foreign_id"], name="address_by_customer"),
         ]
 
     def __str__(self) -> str:

@@ -185,6 +185,8 @@ class Operation(models.Model):
             models.Index(
                 fields=["merchant", "id"], name="operation_held", condition=models.Q(credited_to="held")
             ),
+            models.Index(fields=["wire_id"], name="operation_by_number"),
+            models.Index(fields=["external_id"], name="operation_by_external_id"),
         ]
 
     def __str__(self) -> str:
