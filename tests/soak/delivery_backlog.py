@@ -40,8 +40,8 @@ _CLEAR = (
     "DELETE FROM callbacks_outgoingcallback WHERE merchant_id = %s AND subject_id > 1000000000",
 )
 _TOLD = """
-SELECT encode(sha256(body), 'hex'), extract(epoch FROM created_at)::float8
-  FROM callbacks_outgoingcallback WHERE merchant_id = %s
+SELECT id, encode(sha256(body), 'hex'), subject_id, extract(epoch FROM created_at)::float8
+  FROM callbacks_outgoingcallback WHERE merchant_id = %s ORDER BY version DESC
 """
 _UNSETTLED = """
 SELECT (SELECT count(*) FROM callbacks_incomingcallback WHERE sha256 = ANY(%s) AND state = 'received'),
@@ -83,7 +83,7 @@ class Bench:
 
     def part(self, name: str, meanwhile: Callable[[], None] = lambda: None) -> Part:
         """Deposits of the healthy merchant at a pace, while something else happens; its callbacks' ages."""
-        before = {row[0] for row in self.world.ask(_TOLD, [self.well.id])}
+        before = {callback for callback, *_ in self.world.ask(_TOLD, [self.well.id])}
         harm = threading.Timer(1.0, meanwhile)
         harm.start()
         upstream = self._tell(self.well, self.trial.size["callbacks"])
@@ -93,12 +93,7 @@ class Bench:
             if time.monotonic() > end:
                 break
             time.sleep(0.25)
-        came: dict[str, float] = {}
-        for arrival in self.sink.arrivals():
-            if arrival.path == WELL:
-                came.setdefault(arrival.sha, arrival.wall)
-        written = {sha: at for sha, at in self.world.ask(_TOLD, [self.well.id]) if sha not in before}
-        part = Part(name, [came.get(sha, float("inf")) - at for sha, at in written.items()])
+        part = Part(name, self._ages(before))
         self.trial.say(part.told)
         return part
 
@@ -117,6 +112,23 @@ class Bench:
     @property
     def waiting(self) -> int:
         return int(self.world.ask(_WAITING, [self.dead.id])[0][0])
+
+    def _ages(self, before: set[int]) -> list[float]:
+        """Of each callback that is none of `before`, until its merchant was told of that state or a newer.
+
+        One that was lost with its worker, and is superseded, never comes.
+        """
+        came: dict[str, float] = {}
+        for arrival in self.sink.arrivals():
+            if arrival.path == WELL:
+                came.setdefault(arrival.sha, arrival.wall)
+        told: dict[int, float] = {}
+        ages = []
+        for callback, sha, subject, written in self.world.ask(_TOLD, [self.well.id]):  # the newest first
+            told[subject] = min(came.get(sha, float("inf")), told.get(subject, float("inf")))
+            if callback not in before:
+                ages.append(told[subject] - written)
+        return ages
 
     def _tell(self, shop: Shop, callbacks: int) -> Upstream:
         """Deposits to that merchant alone, in stories that end in the first act."""
