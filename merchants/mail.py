@@ -56,7 +56,7 @@ class Letter:
 
 def write(*, to: str, subject: str, template: str, now: datetime, **values: Any) -> MailMessage:
     """Queues a letter of `mail/<template>.txt` and `.html`; part of the caller's transaction."""
-    context = {**values, "subject": subject, "to": to}
+    context = {**values, "subject": subject, "to": to, "now": now}
     letter = MailMessage(
         pk=reserve_id(MailMessage),
         to=to,
