@@ -28,18 +28,19 @@ KEPT = timedelta(days=30)
 WAITS = (10, 60, 300, 900, 3600, 3600, 7200, 14_400, 28_800, 28_800)
 """Seconds to the next try after each that failed; after the last one the letter is given up."""
 
-DUE_SQL = "SELECT 1 FROM merchants_mailmessage WHERE state = 'queued' AND next_attempt_at <= now()"
+_DUE = "state = 'queued' AND next_attempt_at <= clock_timestamp()"
+DUE_SQL = f"SELECT 1 FROM merchants_mailmessage WHERE {_DUE}"  # noqa: S608 - a constant of this module
 """For whoever rings by what is due."""
-_CLAIM_SQL = """
+_CLAIM_SQL = f"""
     UPDATE merchants_mailmessage m
        SET attempts = attempts + 1,
-           next_attempt_at = now()
+           next_attempt_at = clock_timestamp()
              + (%(waits)s::integer[])[LEAST(attempts + 1, %(most)s)] * interval '1 second'
-      FROM (SELECT id FROM merchants_mailmessage WHERE state = 'queued' AND next_attempt_at <= now()
+      FROM (SELECT id FROM merchants_mailmessage WHERE {_DUE}
              ORDER BY next_attempt_at, id LIMIT %(batch)s FOR UPDATE SKIP LOCKED) due
      WHERE m.id = due.id
     RETURNING m.id
-"""
+"""  # noqa: S608 - as above
 
 
 @dataclass(frozen=True)
