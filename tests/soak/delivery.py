@@ -181,7 +181,7 @@ SCENARIOS = [
         "every merchant callback attempted on schedule, at least once",
         small={
             "told": 160,
-            "at_least": 75,
+            "at_least": 60,
             "shops": 3,
             "failures": 13,
             "per_second": 15.0,
@@ -191,7 +191,7 @@ SCENARIOS = [
             "settled_within": 120.0,
         },
         full={
-            "told": 3_900,
+            "told": 4_200,
             "at_least": 2_000,
             "shops": 10,
             "failures": 13,
