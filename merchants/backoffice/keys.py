@@ -164,7 +164,7 @@ class AllowlistForm(StepUpForm):
     ips = forms.CharField(
         label="IPs",
         required=False,
-        max_length=20_000,
+        max_length=400_000,
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "autocapitalize": "off"}),
         help_text="Separated by commas: 203.0.113.9, 2001:db8::7, 198.51.100.0/24. Empty: from anywhere.",
     )

@@ -1,7 +1,7 @@
 """A real browser at a real installation: every role as a process, Chromium, a merchant's receiver.
 
-Skipped where there is no Chromium, unless they are demanded, as in CI. Authenticators are set to steps of four
-seconds, so that nobody waits half a minute for the next code; nothing else is written to the database.
+Skipped where there is no Chromium, unless they are demanded, as in CI. Authenticators are set to steps of
+four seconds, so that nobody waits half a minute for the next code; nothing else is written to the database.
 """
 
 from __future__ import annotations
