@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
+from tests.soak.defects import broken
+from tests.soak.defects.registry import DEFECTS
+from tests.soak.scenarios import SCENARIOS
+
 ROOT = Path(__file__).parents[2]
-NAMES = ("R1", "R2", "R8", "R10", "R11")
+PROMISES = (*SCENARIOS, "R8")
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +28,19 @@ def rows() -> dict[str, dict[str, Any]]:
 
 @pytest.mark.flow
 class TestThePromise:
-    @pytest.mark.parametrize("name", NAMES)
+    @pytest.mark.parametrize("name", PROMISES)
     def test_is_held(self, rows, name):
         assert rows[name]["broken"] == []
         assert rows[name]["measured"]
 
-    def test_is_one_of_those_that_are_tried_here(self, rows):
-        assert set(NAMES) <= rows.keys()
-        assert [name for name, row in rows.items() if not row["held"]] == []
+
+class TestDefects:
+    @pytest.mark.parametrize("name", DEFECTS)
+    def test_break_what_is_tried(self, name):
+        assert set(DEFECTS[name].breaks) <= set(PROMISES)
+        assert DEFECTS[name].modules or DEFECTS[name].sql
+        assert all(callable(getattr(broken, what)) for what in DEFECTS[name].modules.values())
+
+    @pytest.mark.parametrize("promise", PROMISES)
+    def test_are_there_for_every_promise(self, promise):
+        assert any(promise in defect.breaks for defect in DEFECTS.values())
