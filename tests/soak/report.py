@@ -36,6 +36,7 @@ class Report:
             "commit": _commit(),
             "command": self.command,
             "machine": _machine(),
+            "load": " ".join(f"{load:.0f}" for load in os.getloadavg()),
             "seconds": f"{self.seconds:.0f}",
         }
 
@@ -57,11 +58,9 @@ class Report:
             title = f"{verdict.promise}: {self.titles.get(verdict.promise, '')}"
             lines.append(f"| {title} | {verdict.size} | {verdict.measured} | {state} |")
         facts = self.where
-        lines += [
-            "",
-            f"`{facts['command']}`, commit {facts['commit']}, seed {facts['seed']}; {facts['machine']};",
-        ]
-        lines.append(f"{facts['seconds']} s in all.")
+        what = f"`{facts['command']}`, commit {facts['commit']}, seed {facts['seed']}"
+        where = f"{facts['machine']}, load {facts['load']} at the end; {facts['seconds']} s in all."
+        lines += ["", f"{what}; {where}"]
         return "\n".join(lines)
 
     def as_json(self) -> str:

@@ -99,7 +99,7 @@ def waits_before_it_connects_again(base: ModuleType) -> None:
         try:
             return connect(self, parameters)
         except base.Database.OperationalError:
-            until[0] = time.monotonic() + 20
+            until[0] = time.monotonic() + 100
             raise
 
     base.DatabaseWrapper.get_new_connection = sulkily

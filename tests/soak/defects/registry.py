@@ -65,7 +65,7 @@ DEFECTS: dict[str, Defect] = {
         {"merchants.models.device": "lets_codes_be_guessed"},
     ),
     "sulks": Defect(
-        "a process that lost the database does not ask for it again for 20 seconds",
+        "a process that lost the database does not ask for it again for 100 seconds",
         ("R11",),
         {"django.db.backends.postgresql.base": "waits_before_it_connects_again"},
     ),
