@@ -180,9 +180,9 @@ SCENARIOS = [
         "R6",
         "every merchant callback attempted on schedule, at least once",
         small={
-            "told": 160,
-            "at_least": 60,
-            "shops": 3,
+            "told": 140,
+            "at_least": 50,
+            "shops": 6,
             "failures": 13,
             "per_second": 15.0,
             "real": 0.5,
