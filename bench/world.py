@@ -81,22 +81,16 @@ class Place:
 
     def bare(self, role: str = "web") -> tuple[str, int]:
         """Where the bare view answers, served exactly as `role` is; started when it is first asked for."""
-        port = (
-            self._others[f"bare-{role}"].program.environment["PORT"] if f"bare-{role}" in self._others else ""
-        )
-        if not port:
-            port = str(free_port())
+        name = f"bare-{role}"
+        if name not in self._others:
             programs = {program.name: program for program in self.world.installation.programs()}
-            command = list(programs[role].command)
+            command, port = list(programs[role].command), free_port()
             command[command.index("config.wsgi")] = "bench.bare"
             command[command.index("-b") + 1] = f"127.0.0.1:{port}"
-            self.run(
-                f"bare-{role}",
-                command,
-                {"PORT": port, "DJANGO_SETTINGS_MODULE": "bench.bare"},
-                lambda log: "Booting worker" in log,
-            )
-        return "127.0.0.1", int(port)
+            settings = {"PORT": str(port), "DJANGO_SETTINGS_MODULE": "bench.bare"}
+            environment = programs[role].environment | settings
+            self.run(name, command, environment, lambda log: "Booting worker" in log)
+        return "127.0.0.1", int(self._others[name].program.environment["PORT"])
 
     def run(
         self,

@@ -112,15 +112,15 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "config.doors.OneHostForEachDoor",
     "config.doors.OnlyStorableQueries",
-    "csp.middleware.CSPMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "merchants.sessions.DoorSessionMiddleware",
+    "config.people.Policies",
+    "config.people.StaticFiles",
+    "config.people.Sessions",
     "merchants.sessions.SessionLimits",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django_otp.middleware.OTPMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "config.people.Users",
+    "config.people.SecondFactors",
+    "config.people.Messages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 APPEND_SLASH = False  # a redirect loses the body, and with it the signature
@@ -143,6 +143,7 @@ TEMPLATES = [
 # --- Data ----------------------------------------------------------------------------------------
 _ON_THE_WEB = ROLE in {"web", "intake"}
 DATABASES = {"default": env.db("DATABASE_URL", default="postgresql:///bursar")}
+DATABASES["default"]["ENGINE"] = "config.database"
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 _options = DATABASES["default"].setdefault("OPTIONS", {})

@@ -27,10 +27,10 @@ def _web() -> list[URLPattern | URLResolver]:
     from payments.backoffice import urls as money_pages
 
     return [
+        path("api/v2/", include(api)),  # first: programs ask most
         path("", include(merchant_pages)),
         path("", include(money_pages)),
         path("", include(callback_pages)),
-        path("api/v2/", include(api)),
         path("operator/", operator_site.urls),
     ]
 

@@ -118,7 +118,7 @@ def prove(request: HttpRequest) -> KnownKey:
     Raises `AuthenticationRefused`.
     """
     address = client_address.of(request)
-    public_key = request.headers.get(signing.KEY_HEADER)
+    public_key = request.META.get(signing.KEY_META)
     known = keys.find(public_key) if public_key and _PUBLIC_KEY.fullmatch(public_key) else None
     outcome = _judge(request, public_key, known, address)
     traffic.count(
@@ -140,7 +140,7 @@ def _judge(
     """The contract's steps 2 to 7, in order."""
     if not public_key:
         return Outcome.NO_KEY
-    signature = request.headers.get(signing.SIGNATURE_HEADER)
+    signature = request.META.get(signing.SIGNATURE_META)
     body = _body(request)
     is_right = signing.verify(known.secret if known else _NO_SECRET, body or b"", signature or "0" * 128)
     if known is None:

@@ -11,6 +11,10 @@ import re
 
 KEY_HEADER = "X-Processing-Key"
 SIGNATURE_HEADER = "X-Processing-Signature"
+KEY_META, SIGNATURE_META = (
+    f"HTTP_{name.upper().replace('-', '_')}" for name in (KEY_HEADER, SIGNATURE_HEADER)
+)
+"""The same as WSGI names them; reading these two alone spares a request the making of all its headers."""
 
 _SIGNATURE = re.compile(r"[0-9a-fA-F]{128}", re.ASCII)
 

@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 from merchants import clock
 from merchants.authentication import Caller, SignedKeyAuthentication
 from merchants.models import Merchant
-from merchants.signing import KEY_HEADER, SIGNATURE_HEADER
+from merchants.signing import KEY_META, SIGNATURE_META
 from payments import addresses, doorbell, ledger, rates, tasks, terms, wire
 from payments.api import params, shapes
 from payments.api.negotiation import JsonWhateverIsAsked
@@ -54,7 +54,7 @@ class SignedView(APIView):
     def body(self) -> dict[str, Any]:
         """The request's parameters. Raises `BadContent`."""
         request: HttpRequest = self.request._request
-        return wire.parse_body(request.body, request.headers.get("Content-Type", ""))
+        return wire.parse_body(request.body, request.META.get("CONTENT_TYPE", ""))
 
     def write_body(self) -> dict[str, Any]:
         """The parameters of a request that changes something.
@@ -92,7 +92,7 @@ class Ping(SignedView):
     http_method_names = ("get", "head")
 
     def perform_authentication(self, request: Request) -> None:
-        both = KEY_HEADER in request.headers and SIGNATURE_HEADER in request.headers
+        both = KEY_META in request.META and SIGNATURE_META in request.META
         if both or request.method not in {"GET", "HEAD"}:
             super().perform_authentication(request)
 

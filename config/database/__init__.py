@@ -1,0 +1,1 @@
+"""The database as Django sees it: see `base`."""
