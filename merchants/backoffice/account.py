@@ -103,10 +103,10 @@ class ConfirmEmail(OwnPage):
     def show(self, form: BackofficeForm, *, status: int = 200) -> HttpResponse:
         try:
             link = links.find(token=self.kwargs["token"], purpose=LinkPurpose.CHANGE_EMAIL, now=self.now)
+            if link.user != self.person:
+                raise links.NoSuchLink
         except links.NoSuchLink as refusal:
-            form.is_valid()
-            form.refuse(refusal)
-            return self.render({"form": form}, status=404)
+            return self.render({"form": form, "sentence": str(refusal)}, status=404)
         return self.render({"form": form, "email": link.email}, status=status)
 
     def perform(self, form: BackofficeForm) -> HttpResponse:

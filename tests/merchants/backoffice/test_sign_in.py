@@ -8,6 +8,8 @@ import pytest
 from django.contrib.auth import SESSION_KEY
 from django.test import Client
 
+from merchants import recovery
+from merchants.models import SignedInSession, TotpDevice
 from tests import desk, factories
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +51,22 @@ class TestSignIn:
         enter(client, person, password="another", code=code)
         assert enter(client, person, code=code).status_code == 302
 
+    def test_makes_who_tries_passwords_wait(self, client, person):
+        for _ in range(5):
+            enter(client, person, password="another")
+        assert b"Too many tries. Try again in 1 s." in enter(client, person).content
+        assert SESSION_KEY not in client.session
+
+    def test_is_closed_behind_a_one_time_password_until_it_is_replaced(self, client, person):
+        person.change_password(PASSWORD, temporary=True)
+        enter(client, person)
+        for page in ("/", "/merchants/", "/account/", "/account/email/"):
+            assert client.get(page)["Location"] == "/account/password/"
+        form = {"current": PASSWORD, "password": "my own long one", "repeat": "my own long one"}
+        TotpDevice.objects.update(last_t=-1)
+        assert client.post("/account/password/", form | {"code": desk.code_of(person)}).status_code == 302
+        assert client.get("/account/").status_code == 200
+
     def test_begins_a_session_that_nobody_knew_before(self, client, person):
         session = client.session
         session["planted"] = "by a stranger"
@@ -85,6 +103,17 @@ class TestSignIn:
         assert enter(client, person, to=to)["Location"] == "/"
 
 
+class TestByRecoveryCode:
+    def test_leads_to_the_account_where_the_authenticator_is_replaced(self, client, person):
+        code = recovery.renew(user=person, now=person.created_at)[0]
+        form = {"email": person.email, "password": PASSWORD, "code": code}
+        answer = client.post("/sign-in/recovery/", form)
+        assert (answer.status_code, answer["Location"]) == (302, "/account/")
+        assert client.get("/account/").status_code == 200
+        again = Client().post("/sign-in/recovery/", form)
+        assert b"E-mail address, password or code is not right." in again.content
+
+
 class TestSignOut:
     def test_ends_the_session(self, client, person):
         enter(client, person)
@@ -93,6 +122,7 @@ class TestSignOut:
         again = Client()
         again.cookies["sessionid"] = cookie
         assert again.get("/")["Location"].startswith("/sign-in/")
+        assert not SignedInSession.objects.live().exists()
 
     def test_is_no_link(self, client, person):
         enter(client, person)
