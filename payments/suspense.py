@@ -38,7 +38,7 @@ def record(
     )
     row = row or _first_seen(notice, processor, now)
     if Money(row.amount, row.currency) != notice.sent:
-        raise Contradiction(what=f"{row.amount} {row.currency} was recorded, {notice.sent} is reported")
+        raise Contradiction(what=f"{row.amount:f} {row.currency} was recorded, {notice.sent} is reported")
     if (row.address, row.tag) != (notice.address, notice.tag):
         raise Contradiction(what="another address or tag is reported")
     if notice.repeated and notice.status == (
