@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from merchants.backoffice import account, door, enrolling, home, invited, keys, team, trail
+from merchants.backoffice import account, door, enrolling, home, invited, keys, mailbox, team, trail
 
 _KEY: list[URLPattern | URLResolver] = [
     path("", keys.KeyPage.as_view(), name="key"),
@@ -46,6 +46,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("password/", invited.AskReset.as_view(), name="ask_reset"),
     path("password/<str:token>/", invited.ResetPassword.as_view(), name="reset_password"),
     path("account/", include(_ACCOUNT)),
+    path("mailbox/", mailbox.Mailbox.as_view(), name="mailbox"),
     path("merchants/", home.Merchants.as_view(), name="merchants"),
     path("m/<int:client_id>/", include(_MERCHANT)),
 ]

@@ -311,3 +311,14 @@ class TestReplacingTheAuthenticator:
         assert client.post("/account/authenticator/", {"code": "12345"}).status_code == 422
         assert client.get("/account/authenticator/scan/").status_code == 302
         assert not TotpDevice.objects.filter(confirmed=False).exists()
+
+
+class TestMailbox:
+    def test_shows_the_sandboxs_letters_with_their_links(self, client, invited):
+        shown = client.get("/mailbox/").content.decode()
+        assert "To ann@shop.test" in shown
+        assert f'href="http://127.0.0.1:8000{invited}"' in shown
+
+    def test_is_not_there_in_production(self, client, invited, settings):
+        settings.PRODUCTION = True
+        assert client.get("/mailbox/").status_code == 404
