@@ -90,6 +90,10 @@ def lets_codes_be_guessed(device: ModuleType) -> None:
     device.TotpDevice.get_throttle_factor = lambda self: 0
 
 
+def lets_tries_be_repeated(throttle: ModuleType) -> None:
+    throttle.LIMITS = dict.fromkeys(throttle.LIMITS, throttle.Limit(free=1_000_000, longest=1))
+
+
 def waits_before_it_connects_again(base: ModuleType) -> None:
     connect, until = base.DatabaseWrapper.get_new_connection, [0.0]
 

@@ -60,9 +60,9 @@ DEFECTS: dict[str, Defect] = {
         {"payments.doorbell": "needs_the_broker"},
     ),
     "no-throttle": Defect(
-        "wrong codes cost nothing",
+        "wrong codes and tries at the door cost nothing",
         ("R10",),
-        {"merchants.models.device": "lets_codes_be_guessed"},
+        {"merchants.models.device": "lets_codes_be_guessed", "merchants.throttle": "lets_tries_be_repeated"},
     ),
     "sulks": Defect(
         "a process that lost the database does not ask for it again for 100 seconds",
