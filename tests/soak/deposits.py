@@ -126,8 +126,8 @@ def restarts(trial: Trial) -> Verdict:
     play.judge()
     flow.judge_addresses(verdict)
     verdict.measured += (
-        f"; {ended} backends ended, {len(flow.taken)} addresses taken and kept; PostgreSQL's own recovery took"
-        f" {recovery:.1f} s at most, and all was ready {slowest:.1f} s after it at most"
+        f"; {ended} backends ended, {len(flow.taken)} addresses taken and kept; PostgreSQL's own recovery"
+        f" took {recovery:.1f} s at most, and all was ready {slowest:.1f} s after it at most"
     )
     return verdict
 
