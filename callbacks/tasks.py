@@ -32,18 +32,21 @@ DELIVER_SLOW = doorbell.register(
     Bell(task="callbacks.tasks.deliver_slow", queue="deliver_slow", due_sql=queue.due_sql(Health.FAILING))
 )
 
+LINGER_SECONDS = 0.2
+"""At five events a second and more they find somebody who is looking."""
+
 
 @shared_task(name=PROCESS_INCOMING.task, time_limit=60)
 def process_incoming(**_ignored: Any) -> None:
     """Applies stored processor callbacks."""
-    doorbell.drain(PROCESS_INCOMING, lambda: incoming.process(now=clock.now()))
+    doorbell.drain(PROCESS_INCOMING, lambda: incoming.process(now=clock.now()), linger=LINGER_SECONDS)
 
 
 @shared_task(name=DELIVER.task, time_limit=60)
 def deliver(**_ignored: Any) -> None:
     """Delivers to the endpoints that answer."""
     with Courier(health=Health.HEALTHY) as courier:
-        doorbell.drain(DELIVER, courier.step)
+        doorbell.drain(DELIVER, courier.step, linger=LINGER_SECONDS)
 
 
 @shared_task(name=DELIVER_SLOW.task, time_limit=60)

@@ -24,6 +24,10 @@ log = logging.getLogger(__name__)
 DRAIN_SECONDS = 5.0
 BREAKER_SECONDS = 5.0
 TIMEOUT_SECONDS = 0.2
+HOLD_SECONDS = 1
+"""How long a bell is silent after it was rung, and at most after whoever held it died."""
+LOOK_SECONDS = 0.01
+"""Between two looks of a drain that lingers."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def ring(bell: Bell) -> bool:
     if _breaker.is_open():
         return False
     try:
-        if not _valkey().set(_key(bell), 1, nx=True, ex=1):
+        if not _valkey().set(_key(bell), 1, nx=True, ex=HOLD_SECONDS):
             return False
         current_app.send_task(bell.task, queue=bell.queue, expires=30, retry=False, ignore_result=True)
     except Exception as error:  # noqa: BLE001 - a dead broker, in whatever form, must not fail a request
@@ -92,22 +96,37 @@ def ring_on_commit(bell: Bell) -> None:
     transaction.on_commit(lambda: ring(bell))
 
 
-def drain(bell: Bell, step: Callable[[], int], *, seconds: float = DRAIN_SECONDS) -> int:
+def drain(bell: Bell, step: Callable[[], int], *, seconds: float = DRAIN_SECONDS, linger: float = 0.0) -> int:
     """Calls `step` until it finds nothing or the time is up; returns how much was done.
 
     The bell is lifted first, so that work which arrives during the drain's last step rings again; a drain
     that ran out of time rings for the rest by itself, lest it lie until the next tick.
+
+    linger: for how many seconds without work it goes on looking. Meanwhile it holds the bell, since its
+    looks cost less than a task for each arrival; then it lifts it and looks a last time, for what rang in
+    vain. A drain that finds work at every look holds nothing, so that others are rung to help.
     """
     _lift(bell)
     until = time.monotonic() + seconds
-    done = 0
-    while time.monotonic() < until:
+    done, worked_at, held_at = 0, time.monotonic(), 0.0
+    while (now := time.monotonic()) < until:
         found = step()
-        if not found:
-            break
         done += found
-    else:
-        ring(bell)
+        if found:
+            worked_at = time.monotonic()
+        elif now - worked_at < linger:
+            if now - held_at > HOLD_SECONDS / 2:
+                _hold(bell)
+                held_at = now
+            time.sleep(LOOK_SECONDS)
+        elif held_at:
+            _lift(bell)
+            held_at = 0.0
+        else:
+            return done
+    if held_at:
+        _lift(bell)
+    ring(bell)
     return done
 
 
@@ -116,6 +135,14 @@ def _lift(bell: Bell) -> None:
         _valkey().delete(_key(bell))
     except redis.RedisError as error:
         log.warning("doorbell %s not lifted: %s", bell.task, error)
+
+
+def _hold(bell: Bell) -> None:
+    """Nobody rings for a while; when it cannot be held, more tasks come than are needed."""
+    try:
+        _valkey().set(_key(bell), 1, ex=HOLD_SECONDS)
+    except redis.RedisError as error:
+        log.warning("doorbell %s not held: %s", bell.task, error)
 
 
 def _key(bell: Bell) -> str:

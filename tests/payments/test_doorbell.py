@@ -79,6 +79,52 @@ class TestDrain:
         assert queue() == 0
 
 
+class TestLingering:
+    def test_waits_a_while_for_more(self):
+        steps = iter([2, 0, 0, 3])
+        assert doorbell.drain(DUE, lambda: next(steps, 0), linger=0.1) == 5
+
+    def test_spares_those_who_ring_meanwhile_a_task(self, queue):
+        rung = []
+        doorbell.drain(DUE, lambda: rung.append(doorbell.ring(DUE)) or 0, linger=0.1)
+        assert len(rung) > 3
+        assert rung[1:-1] == [False] * len(rung[1:-1])
+        assert queue() == 2  # before it was held, and at the last look
+
+    def test_looks_once_more_after_the_bell_was_lifted(self):
+        valkey, seen = redis.Redis.from_url(django_settings.REDIS_URL), []
+        doorbell.drain(DUE, lambda: seen.append(valkey.exists("bell:tests.due")) or 0, linger=0.1)
+        assert seen[0] == 0
+        assert seen[1:-1] == [1] * len(seen[1:-1])
+        assert seen[-1] == 0
+        assert doorbell.ring(DUE) is True
+
+    def test_goes_on_with_what_that_look_finds(self):
+        valkey, late = redis.Redis.from_url(django_settings.REDIS_URL), iter([4])
+        looks = []
+
+        def step() -> int:
+            looks.append(valkey.exists("bell:tests.due"))
+            return next(late, 0) if looks[-2:] == [1, 0] else 0
+
+        assert doorbell.drain(DUE, step, linger=0.05) == 4
+        assert looks[-1] == 0
+
+    def test_rings_for_the_rest_although_it_held_the_bell(self, queue):
+        doorbell.drain(DUE, lambda: 0, seconds=0.05, linger=1.0)
+        assert queue() == 1
+
+    def test_lets_others_be_rung_while_there_is_work(self, queue):
+        rung = []
+        doorbell.drain(DUE, lambda: rung.append(doorbell.ring(DUE)) or 1, seconds=0.05, linger=1.0)
+        assert rung[0] is True
+
+    def test_holds_a_bell_for_no_longer_than_a_ring_does(self):
+        doorbell._hold(DUE)
+        valkey = redis.Redis.from_url(django_settings.REDIS_URL)
+        assert 0 < valkey.pttl("bell:tests.due") <= doorbell.HOLD_SECONDS * 1000
+
+
 @pytest.mark.django_db
 class TestTick:
     def test_rings_what_is_due_and_nothing_else(self, monkeypatch, queue):
