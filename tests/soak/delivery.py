@@ -7,7 +7,6 @@ each change writes what its merchant is told. `sink` receives, `delivery_clock` 
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -109,7 +108,10 @@ class Round:
 
 
 def on_schedule(trial: Trial) -> Verdict:
-    """R6: receivers fail each callback 0 .. 13 times in every way; deliver workers are killed meanwhile."""
+    """R6: receivers fail each callback 0 .. 13 times in every way; deliver workers are killed meanwhile.
+
+    The killing begins when all is told: how soon first tries come is judged in peace (and by R7 without).
+    """
     size = trial.size
     world, real = trial.world, size["real"]
     with listening(world.directory, f"R6-{trial.number}") as sink:
@@ -118,12 +120,11 @@ def on_schedule(trial: Trial) -> Verdict:
         plan = Plan(size["kill_every"], [(killer.kill_a_deliverer, 1.0)])
         nemesis = Nemesis(world, plan, trial.chance("nemesis"), world.directory / "R6.diary")
         with delivery_clock.shortened(world, play.merchants, real=real):
-            telling = threading.Thread(target=play.tell)
-            telling.start()
+            play.tell()
+            trial.say("all told; the harm begins")
             with nemesis.at_work():
                 time.sleep(size["harm_seconds"])
-            telling.join()
-            trial.say(f"{nemesis.told}; all told")
+            trial.say(nemesis.told)
             in_time = play.settled(size["settled_within"])
             callbacks = delivery_clock.callbacks(world, play.merchants)
         arrivals = sink.arrivals()
@@ -186,8 +187,8 @@ SCENARIOS = [
             "failures": 13,
             "per_second": 15.0,
             "real": 0.5,
-            "kill_every": 3.0,
-            "harm_seconds": 5.0,
+            "kill_every": 1.0,
+            "harm_seconds": 1.5,
             "settled_within": 120.0,
         },
         full={
@@ -195,10 +196,10 @@ SCENARIOS = [
             "at_least": 2_000,
             "shops": 10,
             "failures": 13,
-            "per_second": 15.0,
-            "real": 30.0,
-            "kill_every": 60.0,
-            "harm_seconds": 400.0,
+            "per_second": 12.0,
+            "real": 45.0,
+            "kill_every": 45.0,
+            "harm_seconds": 320.0,
             "settled_within": 1800.0,
         },
         run=on_schedule,
