@@ -245,9 +245,10 @@ def _age(place: Place, numbers: Iterator[int], options: Options) -> Row:
     seconds = 2.0 if options.quick else options.seconds * options.rounds
     requests = _requests(place, numbers, int(PER_SECOND * seconds))
     load.run(Job(place.intake, _requests(place, numbers, 50), CONNECTIONS, 1.0, PER_SECOND, again=False))
-    began = time.time()
+    began, before = time.time(), place.cpu("intake", "worker", "beat")
     load.run(Job(place.intake, requests, CONNECTIONS, seconds, PER_SECOND, again=False)).sample()
     measure.await_true(lambda: not _counts(place)[2], DRAINED_WITHIN_SECONDS, "callbacks to be applied")
+    spent = (place.cpu("intake", "worker", "beat") - before) / len(requests) * 1e6
     ages = [row[0] for row in place.world.ask(_AGES, [began])]
     p50, p99 = measure.percentile(ages, 50), measure.percentile(ages, 99)
     return Row(
@@ -255,7 +256,7 @@ def _age(place: Place, numbers: Iterator[int], options: Options) -> Row:
         p99,
         "ms",
         at_most=50.0,
-        note=f"p50 {p50:.1f} ms, longest {max(ages):.1f} ms, {len(ages)} callbacks",
+        note=f"p50 {p50:.1f} ms, longest {max(ages):.1f} ms; {len(ages)} callbacks, {spent:,.0f} µs CPU each",
     )
 
 

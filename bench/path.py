@@ -48,14 +48,16 @@ def _row(
     at_most: float,
 ) -> Row:
     seconds = 1.0 if options.quick else options.seconds * options.rounds
+    before = place.cpu(*ROLES)
     took = _latencies(place, ear, numbers, int(per_second * seconds), per_second)
+    spent = (place.cpu(*ROLES) - before) / len(took) * 1e6
     p50 = measure.percentile(took, 50)
     return Row(
         f"processor's callback in to merchant's out at {per_second:g}/s, p99",
         measure.percentile(took, 99),
         "ms",
         at_most=at_most,
-        note=f"p50 {p50:.1f} ms, longest {max(took):.1f} ms, {len(took)} callbacks",
+        note=f"p50 {p50:.1f} ms, longest {max(took):.1f} ms; {len(took)} callbacks, {spent:,.0f} µs CPU each",
     )
 
 
