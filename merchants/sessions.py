@@ -31,6 +31,7 @@ OPERATOR_PATH = "/operator/"
 OPERATOR_COOKIE = "bursar_operator"
 PROGRAMS = ("/api/", "/callbacks/")
 KEPT = timedelta(days=30)
+OLD_ID_LIVES = timedelta(seconds=10)
 NOTED_AFTER = timedelta(seconds=30)
 """How old "last seen" may get before a request writes it anew."""
 
@@ -99,8 +100,15 @@ def leave(request: HttpRequest) -> None:
 
 
 def renew(request: HttpRequest) -> None:
-    """A new id for the same session, after each fresh code: one overheard before is worth nothing."""
-    request.session.cycle_key()
+    """A new id for the same session, after each fresh code: one overheard before is soon worth nothing.
+
+    The old one lives for a few seconds more, so that a form that was sent twice signs nobody out.
+    """
+    browser, old = request.session, request.session.session_key
+    held = dict(browser.items())
+    browser.create()
+    browser.update(held)
+    Session.objects.filter(session_key=old).update(expire_date=timezone.now() + OLD_ID_LIVES)
 
 
 def current_id(request: HttpRequest) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +11,17 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from merchants import audit, authentication, keys, second_factor, team
+from merchants import (
+    accounts,
+    audit,
+    authentication,
+    invitations,
+    keys,
+    mail,
+    recovery,
+    second_factor,
+    team,
+)
 from merchants.models import ApiKey, AuditRecord, Membership, TotpDevice
 from merchants.roles import Role
 from tests import factories
@@ -111,6 +122,37 @@ class TestDeactivating:
         key_id = ApiKey.objects.get().pk
         keys.set_allowlist(merchant=merchant, key_id=key_id, entries=["192.0.2.7"], by=None, now=NOW)
         assert [str(network) for network in elsewhere.find(public_key).allowlist] == ["192.0.2.7/32"]
+
+
+class TestTries:
+    def test_side_by_side_are_counted_before_they_are_judged(self, owner):
+        def guess():
+            return accounts.sign_in(
+                email="owner@shop.test", password="wrong", code="", ip="203.0.113.7", now=NOW
+            )
+
+        answers = [type(answer).__name__ for answer in at_once(*[guess] * 12)]
+        assert answers.count("NotRight") == 5
+        assert answers.count("TooManyTries") == 7
+
+    def test_of_one_recovery_code_let_one_in(self, owner):
+        code = recovery.renew(user=owner, now=NOW)[0]
+        answers = at_once(*[lambda: recovery.spend(user=owner, code=code, now=NOW)] * 4)
+        assert sorted(answers) == [False, False, False, True]
+
+
+class TestAnInvitation:
+    def test_followed_twice_at_once_opens_one_account(self, merchant, owner):
+        invitations.invite(merchant=merchant, email="ann@shop.test", role=Role.VIEW, by=owner, now=NOW)
+        token = re.search(r"/invitation/([\w-]{43})/", mail.recent(now=NOW)[0].text)[1]
+        answers = at_once(
+            *[lambda: invitations.accept(token=token, password="correct horse battery", now=NOW)] * 3
+        )
+        assert sorted(type(answer).__name__ for answer in answers) == [
+            "NoSuchInvitation",
+            "NoSuchInvitation",
+            "User",
+        ]
 
 
 class TestTheLastOwner:

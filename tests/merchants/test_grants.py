@@ -68,7 +68,21 @@ class TestBursarApp:
 class TestBursarSender:
     @pytest.mark.parametrize(
         "table",
-        ["user", "membership", "totpdevice", "apikey", "allowlistentry", "keytraffic"],
+        [
+            "user",
+            "membership",
+            "totpdevice",
+            "apikey",
+            "allowlistentry",
+            "keytraffic",
+            "invitation",
+            "onetimelink",
+            "recoverycode",
+            "signedinsession",
+            "throttle",
+            "mailmessage",
+            "auditwitness",
+        ],
     )
     def test_sees_neither_people_nor_keys(self, table):
         denied("bursar_sender", f"SELECT * FROM merchants_{table}")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.models import Session
 from django.test import Client
+from django.utils import timezone
 from django_otp.oath import totp
 
 from merchants import accounts, clock, invitations, mail, recovery
@@ -203,6 +206,17 @@ class TestChangingThePassword:
         assert client.get("/account/").status_code == 200
         assert client.session.session_key != before
         assert other.get("/account/").status_code == 302
+
+    def test_sent_twice_counts_once_and_signs_nobody_out(self, client, person):
+        twin, code = Client(), desk.code_of(person)
+        twin.cookies["sessionid"] = client.cookies["sessionid"].value
+        client.post("/account/recovery-codes/", {"code": code})
+        answer = twin.post("/account/recovery-codes/", {"code": code})
+        assert "Wait for the next code." in answer.content.decode()
+        assert "sessionid" not in answer.cookies
+        assert client.get("/account/").status_code == 200
+        old = Session.objects.get(session_key=twin.cookies["sessionid"].value)
+        assert old.expire_date <= timezone.now() + timedelta(seconds=10)
 
     @pytest.mark.parametrize(
         ("given", "sentence"),
