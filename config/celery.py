@@ -30,4 +30,5 @@ app.conf.beat_schedule = {
 @worker_before_create_process.connect
 def _share_memory(**_ignored: Any) -> None:
     """What is loaded before a fork is left out of collections, so that parent and child go on sharing it."""
+    gc.collect()
     gc.freeze()

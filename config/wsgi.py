@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.core.wsgi import get_wsgi_application
+from django.template import engines
+from django.urls import get_resolver
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 LARGEST_CHUNKED = 1_048_576
@@ -26,5 +28,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     return _django(environ, start_response)
 
 
+get_resolver().url_patterns  # noqa: B018 - Django loads the doors and their templates at the first request
+engines.all()
 gc.collect()
 gc.freeze()  # with gunicorn's --preload: workers go on sharing what was loaded before they were forked
