@@ -24,6 +24,9 @@ from tests.soak.upstream import Upstream, digests
 IDS_PER_TRIAL = 10_000_000
 MOST_SECONDS = 3600.0
 READY_AT_LAST_SECONDS = 120.0
+_APPLIED_SINCE = """
+SELECT EXISTS (SELECT 1 FROM callbacks_incomingcallback WHERE applied_at > pg_postmaster_start_time())
+"""
 _WAITING = """
 SELECT count(*) FILTER (WHERE state = 'received'), count(*) FILTER (WHERE state = 'quarantined')
   FROM callbacks_incomingcallback WHERE sha256 = ANY(%s)
@@ -162,7 +165,7 @@ class Flow:
             verdict.demand(again == address, f"{foreign_id} was given {address}, and now {again}")
 
     def await_ready(self) -> str:
-        """Returns once the API answers, a fresh callback is accepted, and is applied; what took how long.
+        """Returns once the API answers, a fresh callback is accepted, and one is applied; what took how long.
 
         Gives up after a while.
         """
@@ -171,7 +174,7 @@ class Flow:
         steps: dict[str, Callable[[], bool]] = {
             "API": self._api_answers,
             "intake": lambda: self.play.upstream.once(probe),
-            "worker": lambda: self._applied(probe),
+            "worker": self._applies,
         }
         took = []
         for name, works in steps.items():
@@ -191,9 +194,9 @@ class Flow:
     def _api_answers(self) -> bool:
         return self.play.world.call(self.play.shops[0], "accounts/list", timeout=5).status_code == 200
 
-    def _applied(self, said: Said) -> bool:
-        rows = held.inbox(self.play.world, [said.sha256])
-        return [state for _, state, _ in rows.values()] == ["applied"]
+    def _applies(self) -> bool:
+        """Whether anything was applied since PostgreSQL was started; how much waits is another matter."""
+        return bool(self.play.world.ask(_APPLIED_SINCE)[0][0])
 
 
 @dataclass
