@@ -16,12 +16,12 @@ from launcher.processes import Program, python
 from launcher.state import VAR, Ports
 
 CELERY = {
-    "worker": ("work", "prefork", os.cpu_count() or 1),
-    "deliver": ("deliver", "threads", 8),
-    "deliver_slow": ("deliver_slow", "threads", 8),
+    "worker": ("work,tick", "prefork", os.cpu_count() or 1),
+    "deliver": ("deliver,tick", "threads", 8),
+    "deliver_slow": ("deliver_slow,tick", "threads", 8),
     "sender": ("sender", "prefork", 1),
 }
-"""Queue, pool and concurrency of each role that works a queue."""
+"""Queues, pool and concurrency of each role that works one; whoever has a hand free takes the tick."""
 
 
 @dataclass(frozen=True)

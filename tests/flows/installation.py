@@ -33,7 +33,12 @@ DEAD_VALKEY = "redis://127.0.0.1:1/0"
 SECONDS_TO_START = 40.0
 UPSTREAM = {"BURSAR_SANDBOX_KEY": "upstream-key", "BURSAR_SANDBOX_SECRET": "upstream-secret"}
 CONTROL_TOKEN = "control-token"
-QUEUES = {"worker": "work", "deliver": "deliver", "deliver_slow": "deliver_slow", "sender": "sender"}
+QUEUES = {
+    "worker": "work,tick",
+    "deliver": "deliver,tick",
+    "deliver_slow": "deliver_slow,tick",
+    "sender": "sender",
+}
 
 
 def until(condition: Callable[[], Any], *, seconds: float = 30.0, what: str = "it") -> Any:

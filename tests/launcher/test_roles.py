@@ -6,8 +6,10 @@ import json
 
 import pytest
 
+from config.celery import app
 from launcher.roles import Installation, as_role
 from launcher.state import Ports
+from payments import doorbell
 
 SECRETS = {
     "secret_key": "the-secret-key",
@@ -43,10 +45,28 @@ class TestPrograms:
         assert bound["sandbox"][bound["sandbox"].index("--port") + 1] == "9010"
         assert bound["shop"][bound["shop"].index("--port") + 1] == "9020"
 
-    @pytest.mark.parametrize("queue", ["deliver", "deliver_slow", "sender"])
-    def test_work_the_queue_of_their_name(self, programs, queue):
-        command = programs[queue].command
-        assert command[command.index("-Q") + 1] == queue
+    @pytest.mark.parametrize(
+        ("role", "queues"),
+        {
+            "worker": "work,tick",
+            "deliver": "deliver,tick",
+            "deliver_slow": "deliver_slow,tick",
+            "sender": "sender",
+        }.items(),
+    )
+    def test_work_their_queue_and_all_but_the_sender_the_tick(self, programs, role, queues):
+        command = programs[role].command
+        assert command[command.index("-Q") + 1] == queues
+
+    def test_work_every_queue_that_a_bell_or_the_tick_uses(self, programs):
+        worked = {
+            queue
+            for program in programs.values()
+            if "-Q" in program.command
+            for queue in program.command[program.command.index("-Q") + 1].split(",")
+        }
+        ticks = {entry["options"]["queue"] for entry in app.conf.beat_schedule.values()}
+        assert {bell.queue for bell in doorbell.BELLS} | ticks == worked
 
     def test_show_no_secret_on_a_command_line(self, programs):
         lines = " ".join(word for program in programs.values() for word in program.command)
