@@ -5,6 +5,7 @@ An IPv4 address that arrives in IPv6 clothes (`::ffff:192.0.2.7`) is the IPv4 ad
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from merchants.errors import Refusal
@@ -28,6 +29,7 @@ class AddressInsideNetwork(Refusal):
     field = "ips"
 
 
+@lru_cache(1024)  # every request names one, mostly the same few
 def parse_address(text: str) -> Address:
     """A single address. Raises `ValueError`."""
     if "%" in text:
