@@ -36,8 +36,8 @@ def kills(trial: Trial) -> Verdict:
     play = Play(trial, verdict)
     told = play.tell(count, growing=True)
     deeds: list[tuple[Deed, float]] = [
-        *((kill_a_pool_process, 60.0), (kill_a_worker, 5.0), (kill_the_intake, 10.0), (kill_the_tick, 2.0)),
-        *((kill_a_web_process, 8.0), (kill_a_courier, 10.0)),
+        *((kill_a_pool_process, 36.0), (kill_a_worker, 4.0), (kill_the_intake, 16.0), (kill_the_tick, 4.0)),
+        *((kill_a_web_process, 16.0), (kill_a_courier, 16.0)),
     ]
     if trial.size["long"]:
         deeds += [(freeze_a_worker, 0.5), (lose_answers, 2.0), (slow_the_line, 2.0), (end_a_connection, 2.0)]
@@ -189,7 +189,7 @@ SCENARIOS = [
         "R10",
         "Redis is expendable",
         small={"callbacks": 150, "meanwhile": 60, "down": 8, "per_second": 25.0, "spare": 60},
-        full={"callbacks": 10_000, "meanwhile": 5_000, "down": 300, "per_second": 60.0, "spare": 1500},
+        full={"callbacks": 3_000, "meanwhile": 2_000, "down": 300, "per_second": 60.0, "spare": 1500},
         run=without_valkey,
     ),
     Scenario(
