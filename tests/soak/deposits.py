@@ -87,8 +87,7 @@ def stops(trial: Trial) -> Verdict:
     stored = play.lost_none()
     unanswered = play.upstream.posts - play.upstream.answers["200"]
     verdict.measured = (
-        f"{stored} answers of 200, each with its row; {unanswered} posts refused or unanswered,"
-        f" {lost} answers of the database lost on the line"
+        f"{stored}; {unanswered} posts refused or unanswered, {lost} answers of the database lost on the line"
     )
     play.drained(120)  # the next scenario starts from an empty inbox
     return verdict
@@ -165,7 +164,8 @@ def without_valkey(trial: Trial) -> Verdict:
     verdict.broken += throttled
     verdict.measured += (
         f"; {nemesis.told}; {sum(merchant.answers.values())} API requests, slowest {merchant.slowest:.2f} s;"
-        f" backlog {backlog} drained in {drained or DRAINED_WITHIN_SECONDS:.1f} s; wrong codes throttled"
+        f" backlog {backlog} drained in {drained or DRAINED_WITHIN_SECONDS:.1f} s"
+        f"{'' if throttled else '; wrong codes throttled meanwhile'}"
     )
     return verdict
 

@@ -106,12 +106,12 @@ class Play:
             else ""
         )
 
-    def lost_none(self) -> int:
-        """Every 200 has its row; returns how many 200s there were."""
+    def lost_none(self) -> str:
+        """Every 200 has its row; returns how many of them have."""
         acknowledged = digests(self.upstream.acknowledged)
         lost = acknowledged - held.inbox(self.world, list(acknowledged)).keys()
         self.verdict.demand(not lost, f"{len(lost)} callbacks were answered with 200 and are not stored")
-        return len(acknowledged)
+        return f"of {len(acknowledged)} answers of 200, {len(acknowledged) - len(lost)} have their row"
 
     def spend(self, shop: int, currency: str) -> None:
         """Takes the merchant's whole balance away, as if it had been paid out: reversals then make debts."""
