@@ -59,6 +59,7 @@ class TestPrograms:
         assert command[command.index("-Q") + 1] == queues
 
     def test_work_every_queue_that_a_bell_or_the_tick_uses(self, programs):
+        app.loader.import_default_modules()  # where the bells are
         worked = {
             queue
             for program in programs.values()
