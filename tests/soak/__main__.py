@@ -12,7 +12,7 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tests.soak.report import Report
@@ -29,6 +29,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./bursar soak", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="R1, R2, …; all of them unless named")
     parser.add_argument("--full", action="store_true", help="the size that the promise names, not CI's")
+    parser.add_argument(
+        "--size", nargs="+", default=[], metavar="WHAT=NUMBER", help="another size, as callbacks=4000"
+    )
     parser.add_argument("--seed", type=int, help="replays a run's plan; drawn and printed unless given")
     parser.add_argument(
         "--defect", choices=sorted(DEFECTS), default="", help="break Bursar first, to see the proofs bite"
@@ -89,20 +92,29 @@ def _prove(directory: Path, chosen: list[Scenario], options: argparse.Namespace)
         books = Books(world)
         for scenario in chosen:
             with books.watched():
-                told.verdicts.append(_try(world, scenario, seed, options.full))
+                told.verdicts.append(_try(world, scenario, seed, _size(scenario, options)))
         told.verdicts.append(report.of_books(books.looks, books.missed, books.broken))
     told.seconds = time.monotonic() - began
     return told
 
 
-def _try(world: World, scenario: Scenario, seed: int, full: bool) -> Verdict:
+def _size(scenario: Scenario, options: argparse.Namespace) -> dict[str, Any]:
+    """What is asked for: CI's or the full one, with whatever the command says otherwise."""
+    size = dict(scenario.full if options.full else scenario.small)
+    for what, _, number in (text.partition("=") for text in options.size):
+        if what in size:
+            size[what] = type(size[what])(number)
+    return size
+
+
+def _try(world: World, scenario: Scenario, seed: int, size: dict[str, Any]) -> Verdict:
     from tests.soak.scenario import Trial, Verdict
     from tests.soak.scenarios import SCENARIOS
 
     print(f"{scenario.promise}: {scenario.title}", file=sys.stderr, flush=True)
     world.heal()
     number = list(SCENARIOS).index(scenario.promise) + 1
-    trial = Trial(world, seed, scenario.full if full else scenario.small, number)
+    trial = Trial(world, seed, size, number)
     try:
         verdict = scenario.run(trial)
     except Exception as error:  # noqa: BLE001 - a scenario that cannot go on has shown that something broke

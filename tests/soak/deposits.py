@@ -36,8 +36,8 @@ def kills(trial: Trial) -> Verdict:
     play = Play(trial, verdict)
     told = play.tell(count, growing=True)
     deeds: list[tuple[Deed, float]] = [
-        *((kill_a_pool_process, 36.0), (kill_a_worker, 4.0), (kill_the_intake, 16.0), (kill_the_tick, 4.0)),
-        *((kill_a_web_process, 16.0), (kill_a_courier, 16.0)),
+        *((kill_a_pool_process, 36.0), (kill_a_worker, 4.0), (kill_the_intake, 6.0), (kill_the_tick, 4.0)),
+        *((kill_a_web_process, 22.0), (kill_a_courier, 22.0)),
     ]
     if trial.size["long"]:
         deeds += [(freeze_a_worker, 0.5), (lose_answers, 2.0), (slow_the_line, 2.0), (end_a_connection, 2.0)]
