@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from launcher.state import ROOT
 from tests.soak.scenario import Verdict
 
+_SHOWN = 5
+"""How many of the books' faults are shown."""
+
 
 @dataclass
 class Report:
@@ -100,4 +103,5 @@ def of_books(looks: int, missed: int, broken: Sequence[str]) -> Verdict:
     """R8, of all runs together."""
     size = "every 5 s during every run, and after each"
     measured = f"{looks} looks; {missed} more while PostgreSQL was down"
-    return Verdict("R8", size, measured, list(broken))
+    more = [f"… and {len(broken) - _SHOWN} more"] if len(broken) > _SHOWN else []
+    return Verdict("R8", size, measured, [*broken[:_SHOWN], *more])
