@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from launcher.services import Valkey
 from tests.browser.visitor import Visitor, visiting
 from tests.flows.installation import Installation, installed
 
@@ -43,14 +44,18 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def place(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[Installation]:
     """An installation with the demo merchant and one deposit, confirmed and called back."""
     directory: Path = tmp_path_factory.mktemp("browser")
-    with installed(directory, valkey=os.environ["REDIS_URL"]) as installation:
-        installation.start("web", "intake", "worker", "deliver", "deliver_slow", "sender", "beat")
-        quicken(installation)
-        yield installation
+    valkey = Valkey(directory / "valkey")  # its own: doorbells of two installations must not mix
+    try:
+        with installed(directory, valkey=valkey.start()) as installation:
+            installation.start("web", "intake", "worker", "deliver", "deliver_slow", "sender", "beat")
+            quicken(installation)
+            yield installation
+    finally:
+        valkey.stop()
 
 
 def quicken(installation: Installation) -> None:

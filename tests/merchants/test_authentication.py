@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import timedelta
 from ipaddress import ip_network
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection
@@ -231,7 +232,7 @@ class TestTheRestClass:
 class TestTheMemory:
     def test_believes_a_row_for_a_second_from_the_start_of_its_read(self, merchant, credentials, monkeypatch):
         clock = iter([100.0, 100.999, 101.0])
-        monkeypatch.setattr(authentication.time, "monotonic", lambda: next(clock))
+        monkeypatch.setattr(authentication, "time", SimpleNamespace(monotonic=lambda: next(clock)))
         first = authentication.keys.find(credentials[0])
         ApiKey.objects.update(state="deactivated", deactivated_at=NOW)
         assert authentication.keys.find(credentials[0]) is first
