@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from bench import growth, history, memory, network, posting, sink
+from bench import growth, history, measure, memory, network, posting, sink
 from bench.world import deposit_body, free_port
 from callbacks.models import Endpoint
 from launcher.state import ROOT
@@ -129,7 +129,8 @@ class TestMemory:
             env=os.environ | {"BURSAR_ROLE": "deliver"},
         )
         try:
-            assert memory._name(process.pid) == "deliver"
+            # a program that has just begun shows its environment a moment later
+            measure.await_true(lambda: memory._name(process.pid) == "deliver", 10, "its role")
             assert memory._pss_kb(process.pid) > 0
         finally:
             process.kill()
