@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet, Subquery
 
 from callbacks.models import Health, OutgoingCallback, OutgoingState, SubjectKind
 from merchants.models import Merchant
@@ -18,12 +18,21 @@ PAGE = 50
 MOST_COUNTED = 10_000
 
 
+Place = tuple[datetime, int]
+"""When a callback was written, and which of those of that moment it is: batches write many at once."""
+
+
 @dataclass(frozen=True)
 class Letter:
     """An outgoing callback and the operation that it speaks of; a test has none."""
 
     callback: OutgoingCallback
     operation: Operation | None
+
+    @property
+    def name(self) -> str:
+        """What a URL calls it: the operation's number (0 for a test) and the version."""
+        return f"{self.operation.wire_id if self.operation else 0}.{self.callback.version}"
 
 
 @dataclass(frozen=True)
@@ -47,14 +56,26 @@ def queue(merchant: Merchant, *, health: str) -> Queue:
     )
 
 
-def latest(*, merchant: Merchant, state: str = "", older_than: datetime | None = None) -> list[Letter]:
+def latest(*, merchant: Merchant, state: str = "", older_than: Place | None = None) -> list[Letter]:
     """The newest `PAGE` callbacks, and one more where there are more."""
     rows = OutgoingCallback.objects.for_merchant(merchant)
     if state:
         rows = rows.filter(state=state)
     if older_than:
-        rows = rows.filter(created_at__lt=older_than)
+        at, pk = older_than
+        rows = rows.filter(Q(created_at__lt=at) | Q(created_at=at, id__lt=pk), created_at__lte=at)
     return letters(list(rows.order_by("-created_at", "-id")[: PAGE + 1]))
+
+
+def place_of(*, merchant: Merchant, number: int, version: int) -> Place | None:
+    """Where the callback of that operation and version stands in the list; number 0: the test of that one."""
+    rows = OutgoingCallback.objects.for_merchant(merchant).filter(version=version)
+    if number:
+        subject = Operation.objects.for_merchant(merchant).filter(wire_id=number).values("pk")[:1]
+        rows = rows.filter(subject_kind=SubjectKind.OPERATION, subject_id=Subquery(subject))
+    else:
+        rows = rows.filter(subject_kind=SubjectKind.TEST)
+    return rows.values_list("created_at", "id").first()
 
 
 def of_operation(operation: Operation) -> list[Letter]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
-from django.utils.dateparse import parse_datetime
+from django.utils.functional import cached_property
 
 from callbacks import endpoints, explainer, mailbag, outgoing, tasks
 from callbacks.models import DeliveryAttempt, OutgoingCallback, OutgoingState, SubjectKind
@@ -18,6 +19,8 @@ from merchants.backoffice.forms import BackofficeForm
 from merchants.models import ApiKey
 from payments import doorbell
 from payments.models import Operation
+
+_NAME = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}", re.ASCII)
 
 
 class CallbackList(Page):
@@ -29,14 +32,14 @@ class CallbackList(Page):
     def get(self, request: HttpRequest, client_id: int) -> HttpResponse:
         state = request.GET.get("state", "")
         state = state if state in OutgoingState.values else ""
-        older_than = _moment(request.GET.get("older_than", ""))
+        older_than = self._place(request.GET.get("older_than", ""))
         found = mailbag.latest(merchant=self.merchant, state=state, older_than=older_than)
         shown = found[: mailbag.PAGE]
         endpoint = endpoints.of(self.merchant)
         return self.render(
             {
                 "letters": shown,
-                "older": shown[-1].callback.created_at if len(found) > mailbag.PAGE else None,
+                "older": shown[-1].name if len(found) > mailbag.PAGE else "",
                 "state": state,
                 "states": OutgoingState.choices,
                 "endpoint": endpoint,
@@ -44,6 +47,13 @@ class CallbackList(Page):
                 "most": mailbag.MOST_COUNTED,
             }
         )
+
+    def _place(self, text: str) -> mailbag.Place | None:
+        """Beside which callback the page begins; nonsense begins at the newest."""
+        if not _NAME.fullmatch(text):
+            return None
+        number, _, version = text.partition(".")
+        return mailbag.place_of(merchant=self.merchant, number=int(number), version=int(version))
 
 
 class LetterPage(Page):
@@ -84,7 +94,7 @@ class _OfOperation:
     merchant: Any
     kwargs: dict[str, Any]
 
-    @property
+    @cached_property
     def operation(self) -> Operation:
         found = Operation.objects.for_merchant(self.merchant).filter(wire_id=self.kwargs["number"]).first()
         if found is None:
@@ -196,7 +206,7 @@ class Explain(_OfOperation, Act):
     template_name = "backoffice/callbacks/explain.html"
     form_class = ExplainForm
 
-    findings: ClassVar[list[explainer.Finding]] = []
+    findings: Sequence[explainer.Finding] = ()
 
     def show(self, form: BackofficeForm, *, status: int = 200) -> HttpResponse:
         row = self._row()
@@ -211,7 +221,7 @@ class Explain(_OfOperation, Act):
             found.append(explainer.explain_signature(body=body, pasted=given["signature"], candidates=keys))
         if given["text"]:
             found.append(explainer.explain_body(body=body, pasted=given["text"]))
-        self.findings = found  # type: ignore[misc]  # this request's
+        self.findings = found
         return self.show(form)
 
     def _row(self) -> OutgoingCallback:
@@ -242,11 +252,3 @@ def _curl(row: OutgoingCallback, one: DeliveryAttempt) -> str:
     headers = " ".join(f"-H {shlex.quote(f'{name}: {value}')}" for name, value in one.request_headers.items())
     body = shlex.quote(bytes(row.body).decode())
     return f"curl -i -X POST {shlex.quote(one.url)} {headers} --data-binary {body}"
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        found = parse_datetime(text)
-    except ValueError:
-        return None
-    return found.replace(tzinfo=UTC) if found and found.tzinfo is None else found

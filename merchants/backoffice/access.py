@@ -139,6 +139,8 @@ class OwnAct(SignedIn):
     act: ClassVar[str]
     form_class: ClassVar[type[BackofficeForm]]
 
+    _confirmed = False
+
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return self.show(self.form())
 
@@ -180,7 +182,7 @@ class OwnAct(SignedIn):
 
     def how(self, *, second_factor: bool | None = None) -> audit.How:
         """As the base; an act whose form carries a code was confirmed by it once `perform` runs."""
-        confirmed = getattr(self, "_confirmed", False) if second_factor is None else second_factor
+        confirmed = self._confirmed if second_factor is None else second_factor
         return super().how(second_factor=confirmed)
 
     def _confirm(self, form: BackofficeForm) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.functional import cached_property
 
 from merchants import keys, usage
 from merchants.backoffice.access import Act, Page
@@ -48,7 +49,7 @@ class _OfKey:
     merchant: Any
     kwargs: dict[str, Any]
 
-    @property
+    @cached_property
     def key(self) -> ApiKey:
         named = ApiKey.objects.for_merchant(self.merchant).filter(public_key=self.kwargs["public_key"])
         key = named.first()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from django import forms
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from merchants import audit, trail
 from merchants.backoffice.access import Act, Page
 from merchants.backoffice.forms import BackofficeForm, StepUpForm
+from merchants.backoffice.lists import SpanForm, csv_file, number
 from merchants.trail import Filters
 
 _ACTS = (
@@ -27,30 +26,16 @@ _ACTS = (
 )
 
 
-class FilterForm(forms.Form):
-    """The filters in the URL; what makes no sense is left out and said at its field."""
+class FilterForm(SpanForm):
+    """The audit's filters."""
 
     actor = forms.CharField(label="Who", required=False, max_length=254)
     act = forms.ChoiceField(label="What", required=False, choices=_ACTS)
-    since = forms.DateField(
-        label="From (UTC)", required=False, widget=forms.DateInput(attrs={"type": "date"})
-    )
-    until = forms.DateField(label="To (UTC)", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    field_order = ("actor", "act", "since", "until")
 
     @property
     def filters(self) -> Filters:
-        given = self.cleaned_data if self.is_valid() or self.cleaned_data else {}
-        since, until = given.get("since"), given.get("until")
-        return Filters(
-            actor=given.get("actor", ""),
-            act=given.get("act", ""),
-            since=_midnight(since) if since else None,
-            until=_midnight(until + timedelta(days=1)) if until else None,
-        )
-
-    def query(self, **more: object) -> str:
-        given = {name: self.data[name] for name in self.fields if self.data.get(name)}
-        return urlencode({**given, **{name: value for name, value in more.items() if value}})
+        return Filters(**self.given())
 
 
 class Trail(Page):
@@ -59,7 +44,7 @@ class Trail(Page):
 
     def get(self, request: HttpRequest, client_id: int) -> HttpResponse:
         form = FilterForm(request.GET)
-        older_than = _number(request.GET.get("older_than", ""))
+        older_than = number(request.GET.get("older_than", ""), digits=17)
         found = trail.page(merchant=self.merchant, filters=form.filters, older_than=older_than)
         shown = found[: trail.PAGE]
         more = len(found) > trail.PAGE
@@ -91,17 +76,5 @@ class ExportTrail(Act):
             now=self.now,
             **self.how(),
         )
-        name = f"bursar-{self.merchant.wire_id}-audit-{self.now:%Y%m%dT%H%M%SZ}.csv"
-        return StreamingHttpResponse(
-            trail.as_csv(merchant=self.merchant, filters=filters.filters),
-            content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="{name}"', "X-Accel-Buffering": "no"},
-        )
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, tzinfo=UTC)
+        rows = trail.as_csv(merchant=self.merchant, filters=filters.filters)
+        return csv_file(rows, of="audit", client_id=self.merchant.wire_id, now=self.now)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.functional import cached_property
 
 from merchants.backoffice.access import Act, Page
 from merchants.backoffice.forms import BackofficeForm
+from merchants.backoffice.lists import number
 from payments import addresses, doorbell, tasks, terms
 from payments.models import Address, AddressOrigin
 from payments.terms import Offer
@@ -22,11 +24,10 @@ class AddressList(Page):
     template_name = "backoffice/money/addresses.html"
 
     def get(self, request: HttpRequest, client_id: int) -> HttpResponse:
-        currency, older_than = request.GET.get("currency", ""), request.GET.get("older_than", "")
+        currency, older_than = request.GET.get("currency", ""), number(request.GET.get("older_than", ""))
         rows = Address.objects.for_merchant(self.merchant).order_by("-wire_id")
         rows = rows.filter(currency=currency) if currency else rows
-        if older_than.isascii() and older_than.isdigit() and len(older_than) < 10:
-            rows = rows.filter(wire_id__lt=int(older_than))
+        rows = rows if older_than is None else rows.filter(wire_id__lt=older_than)
         found = list(rows[: PAGE + 1])
         context: dict[str, Any] = {
             "addresses": found[:PAGE],
@@ -44,7 +45,7 @@ class Receive(Act):
     template_name = "backoffice/money/receive.html"
     form_class = BackofficeForm
 
-    @property
+    @cached_property
     def offer(self) -> Offer:
         offer = _crypto(self.merchant.pk, self.now).get(self.kwargs["currency"])
         if offer is None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.functional import cached_property
 
 from merchants.backoffice.access import Act, Page
 from merchants.backoffice.forms import BackofficeForm
@@ -71,7 +72,7 @@ class DisableCurrency(Act):
     template_name = "backoffice/money/currency_disable.html"
     form_class = BackofficeForm
 
-    @property
+    @cached_property
     def offer(self) -> Offer:
         offer = terms.enabled(merchant_id=self.merchant.pk, now=self.now).get(self.kwargs["currency"])
         if offer is None:

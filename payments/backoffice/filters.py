@@ -4,29 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 from django import forms
 from django.http import QueryDict
 
+from merchants.backoffice.lists import SpanForm
 from payments import currencies
 from payments.listing import Filters
 from payments.models import OperationKind, OperationStatus
 
 
-class FilterForm(forms.Form):
-    """The filters as people set them; the last day counts whole. Days are UTC."""
+class FilterForm(SpanForm):
+    """The filters of transactions."""
 
     kind = forms.ChoiceField(label="Type", required=False, choices=[("", "All"), *OperationKind.choices])
     status = forms.ChoiceField(
         label="Status", required=False, choices=[("", "All"), *OperationStatus.choices]
     )
     currency = forms.ChoiceField(label="Currency", required=False)
-    since = forms.DateField(
-        label="From (UTC)", required=False, widget=forms.DateInput(attrs={"type": "date"})
-    )
-    until = forms.DateField(label="To (UTC)", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    field_order = ("kind", "status", "currency", "since", "until")
 
     def __init__(self, query: QueryDict) -> None:
         super().__init__(query)
@@ -35,30 +33,16 @@ class FilterForm(forms.Form):
 
     @property
     def filters(self) -> Filters:
-        """What was understood; a filter that makes no sense is left out, its field says so."""
-        given = self.cleaned_data if self.is_valid() or self.cleaned_data else {}
-        since, until = given.get("since"), given.get("until")
-        return Filters(
-            kind=given.get("kind", ""),
-            status=given.get("status", ""),
-            currency=given.get("currency", ""),
-            since=_midnight(since) if since else None,
-            until=_midnight(until + timedelta(days=1)) if until else None,
-        )
+        return Filters(**self.given())
 
     def chips(self) -> list[Chip]:
         """The filters in force, each with the query that is left when it is cleared."""
-        set_ones = {name: self.data[name] for name in self.fields if self.data.get(name)}
+        set_ones = self.in_force()
         return [
             Chip(f"{self.fields[name].label}: {self._shown(name)}", _query(set_ones, without=name))
             for name in set_ones
             if name not in self.errors
         ]
-
-    def query(self, **more: object) -> str:
-        """The filters in force and `more`, as a query string."""
-        given = {name: self.data[name] for name in self.fields if self.data.get(name)}
-        return urlencode({**given, **{name: value for name, value in more.items() if value}})
 
     def _shown(self, name: str) -> str:
         value = str(self.data[name])
@@ -82,7 +66,3 @@ def presets(now: datetime) -> list[tuple[str, str]]:
 
 def _query(given: Mapping[str, object], *, without: str) -> str:
     return urlencode({name: value for name, value in given.items() if name != without})
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, tzinfo=UTC)

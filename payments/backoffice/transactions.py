@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from merchants import audit
 from merchants.backoffice.access import Act, Page
 from merchants.backoffice.forms import BackofficeForm, StepUpForm
+from merchants.backoffice.lists import csv_file, number
 from payments import listing
 from payments.backoffice.filters import FilterForm, presets
 
@@ -37,8 +36,8 @@ class TransactionList(Page):
         return listing.page(
             merchant=self.merchant,
             filters=form.filters,
-            older_than=_number(self.request.GET.get("older_than")),
-            newer_than=_number(self.request.GET.get("newer_than")),
+            older_than=number(self.request.GET.get("older_than", "")),
+            newer_than=number(self.request.GET.get("newer_than", "")),
         )
 
 
@@ -69,15 +68,5 @@ class ExportTransactions(Act):
             now=self.now,
             **self.how(),
         )
-        name = f"bursar-{self.merchant.wire_id}-transactions-{self.now:%Y%m%dT%H%M%SZ}.csv"
         rows = listing.csv(merchant=self.merchant, filters=filters.filters)
-        return StreamingHttpResponse(
-            rows,
-            content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="{name}"', "X-Accel-Buffering": "no"},
-        )
-
-
-def _number(text: Any) -> int | None:
-    """A positive number from the URL that the database can hold; None for anything else."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else None
+        return csv_file(rows, of="transactions", client_id=self.merchant.wire_id, now=self.now)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from callbacks import endpoints
+from callbacks import endpoints, mailbag
 from callbacks.models import Health, OutgoingCallback, OutgoingState
 from callbacks.outgoing import queue
 from callbacks.outgoing.queue import Try
@@ -59,6 +59,28 @@ class TestList:
         receive(at)
         assert "No callbacks in this state" in at.get("callbacks/?state=delivered").content.decode()
         assert at.get("callbacks/?state=nonsense&older_than=never").status_code == 200
+
+    def test_goes_on_among_callbacks_of_one_moment(self, at, monkeypatch):
+        monkeypatch.setattr(mailbag, "PAGE", 2)
+        notices = [factories.notice(factories.address(at.merchant), "0.5") for _ in range(5)]
+        deposits.record_many(processor=factories.processor(), notices=notices, now=NOW)
+        rows = list(OutgoingCallback.objects.order_by("id"))
+        assert (len(rows), len({row.created_at for row in rows})) == (5, 1)
+        pages, place = [], None
+        while found := mailbag.latest(merchant=at.merchant, older_than=place):
+            shown = found[: mailbag.PAGE]
+            pages += [letter.callback.pk for letter in shown]
+            name, _, version = shown[-1].name.partition(".")
+            place = mailbag.place_of(merchant=at.merchant, number=int(name), version=int(version))
+        assert pages == [row.pk for row in reversed(rows)]
+
+    def test_links_to_the_next_page(self, at, monkeypatch):
+        monkeypatch.setattr(mailbag, "PAGE", 1)
+        receive(at)
+        receive(at)
+        assert f"older_than={number(at)}.1" in at.get("callbacks/").content.decode()
+        page = at.get(f"callbacks/?older_than={number(at)}.1").content.decode()
+        assert f"№ {number(at)}" not in page
 
     def test_asks_the_same_number_of_questions_for_many(self, at, django_assert_max_num_queries):
         for _ in range(6):
