@@ -150,7 +150,8 @@ def _of_change(old: models.Field[Any, Any], new: models.Field[Any, Any], grows: 
 
 
 def _type(field: models.Field[Any, Any]) -> str | None:
-    return getattr(field, "target_field", field).db_type(connection)
+    """A reference is of the type of what it refers to, which has no model to ask here."""
+    return str(field.remote_field.model).lower() if field.is_relation else field.db_type(connection)
 
 
 def _is_wider(old: models.Field[Any, Any], new: models.Field[Any, Any]) -> bool:

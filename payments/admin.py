@@ -18,10 +18,18 @@ from django.urls import path
 from django.utils.functional import cached_property
 
 from merchants import clock
-from merchants.admin import AuditedAdmin, ReadOnlyAdmin, facts, note, operator_of, operator_site
-from merchants.errors import Refusal
+from merchants.admin import (
+    AuditedAdmin,
+    CodedActsAdmin,
+    ReadOnlyAdmin,
+    facts,
+    how,
+    note,
+    operator_of,
+    operator_site,
+)
 from merchants.models import Merchant
-from payments import adjustments, currency_desk, deposits, terms
+from payments import adjustments, currency_desk, held_deposits, terms
 from payments.currencies import CURRENCIES
 from payments.models import (
     Address,
@@ -187,8 +195,8 @@ class AdjustmentForm(_Form):
 
 
 @admin.register(Adjustment, site=operator_site)
-class AdjustmentAdmin(AddOnlyAdmin):
-    """Asked for by one operator here, decided by another through the actions."""
+class AdjustmentAdmin(CodedActsAdmin, AddOnlyAdmin):
+    """Asked for by one operator here, decided by another through the actions, with a fresh code."""
 
     form = AdjustmentForm
     list_display = ("merchant", "amount", "currency", "reason", "status", "requested_by", "decided_by")
@@ -204,25 +212,21 @@ class AdjustmentAdmin(AddOnlyAdmin):
             reason=obj.reason,
             by=operator_of(request),
             now=clock.now(),
+            **how(request),
         )
         obj.pk = asked.pk
 
     @admin.action(description="Approve: book it")
     def approve(self, request: HttpRequest, rows: QuerySet[Adjustment]) -> None:
-        self._decide(request, rows, adjustments.approve)
+        self._decide(request, rows, adjustments.approve, "approved and booked.")
 
     @admin.action(description="Decline: book nothing")
     def decline(self, request: HttpRequest, rows: QuerySet[Adjustment]) -> None:
-        self._decide(request, rows, adjustments.decline)
+        self._decide(request, rows, adjustments.decline, "declined.")
 
-    def _decide(self, request: HttpRequest, rows: QuerySet[Adjustment], verb: Any) -> None:
-        for row in rows:
-            try:
-                decided = verb(adjustment_id=row.pk, by=operator_of(request), now=clock.now())
-            except Refusal as refusal:
-                self.message_user(request, f"{row}: {refusal}", messages.ERROR)
-            else:
-                self.message_user(request, f"{row}: {decided.status}.", messages.SUCCESS)
+    def _decide(self, request: HttpRequest, rows: QuerySet[Adjustment], verb: Any, done: str) -> None:
+        common: Any = {"by": operator_of(request), "now": clock.now(), **how(request)}
+        self.each(request, rows, lambda row: verb(adjustment_id=row.pk, **common), done)
 
 
 class _Inline(_Tabular):
@@ -266,7 +270,7 @@ class OperationAdmin(GrowingAdmin):
             if merchant.is_blocked:
                 self.message_user(request, f"{merchant} is still blocked.", messages.ERROR)
                 continue
-            count = deposits.release_held(merchant=merchant, now=clock.now())
+            count = held_deposits.release(merchant=merchant, now=clock.now())
             note(request, "release_held", merchant, before=None, after={"deposits": count})
             self.message_user(request, f"{merchant}: {count} deposits released.", messages.SUCCESS)
 

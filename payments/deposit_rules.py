@@ -16,6 +16,7 @@ from payments.currencies import CURRENCIES
 from payments.models import (
     BELOW_MINIMUM,
     Address,
+    AddressOrigin,
     CreditedTo,
     Leg,
     LegType,
@@ -79,8 +80,8 @@ def demand_sane(notice: DepositNotice, *, currency: str, convert_to: str) -> Non
 def demand_same(operation: Operation, notice: DepositNotice, *, lookup: str) -> None:
     """Raises `Contradiction` when the notice speaks of another amount or address than recorded."""
     _demand(notice.sent == operation.sent, f"{operation.sent} was recorded, {notice.sent} is reported")
-    _demand(operation.address.lookup == lookup, "another address is reported")
-    _demand(operation.address.tag == notice.tag, "another tag is reported")
+    _demand(operation.came_to.lookup == lookup, "another address is reported")
+    _demand(operation.came_to.tag == notice.tag, "another tag is reported")
 
 
 def _demand(fits: object, what: str) -> None:
@@ -101,6 +102,15 @@ def demand_news(operation: Operation, notice: DepositNotice) -> None:
     )
 
 
+def stands(operation: Operation, notice: DepositNotice) -> bool:
+    """Whether a notice that was applied once would change nothing now."""
+    if notice.status == DepositStatus.NOT_CONFIRMED:
+        return True
+    if notice.status == DepositStatus.CONFIRMED:
+        return operation.is_booked
+    return operation.status == OperationStatus.CANCELLED and not operation.is_booked
+
+
 def is_late(operation: Operation, notice: DepositNotice) -> bool:
     """An earlier status than the recorded one, or an earlier word of the same rank, coming after it."""
     if operation.status == OperationStatus.NOT_CONFIRMED:
@@ -111,12 +121,17 @@ def is_late(operation: Operation, notice: DepositNotice) -> bool:
 
 
 def judge(notice: DepositNotice, *, address: Address, terms: Terms | None, blocked: bool) -> Verdict:
-    """What the deposit is by this notice alone, whatever was recorded before."""
+    """What the deposit is by this notice alone, whatever was recorded before.
+
+    One to an invoice's address counts however small it is, and costs nothing by itself: it is held whole until
+    its invoice is paid, and the fee is the invoice's.
+    """
+    for_invoice = address.origin == AddressOrigin.INVOICE
     received = notice.received or Money.zero(address.convert_to or notice.sent.currency)
     if notice.status == DepositStatus.CANCELLED:
         return _cancelled(received, notice.error[:_LONGEST_ERROR] or REPLACED, None)
     credited = _credited(notice, received)
-    if terms is not None and notice.sent.amount < terms.deposit_minimum:
+    if terms is not None and not for_invoice and notice.sent.amount < terms.deposit_minimum:
         return _cancelled(received, BELOW_MINIMUM, credited)
     if notice.status == DepositStatus.NOT_CONFIRMED:
         return Verdict(
@@ -128,7 +143,7 @@ def judge(notice: DepositNotice, *, address: Address, terms: Terms | None, block
             credited=None,
             credited_to=CreditedTo.NOWHERE,
         )
-    net, fee = _split(received, address, terms)
+    net, fee = _split(received, address, None if for_invoice else terms)
     return Verdict(
         status=OperationStatus.CONFIRMED,
         error="",
@@ -136,7 +151,7 @@ def judge(notice: DepositNotice, *, address: Address, terms: Terms | None, block
         net=net,
         fee=fee,
         credited=credited,
-        credited_to=CreditedTo.HELD if blocked else CreditedTo.AVAILABLE,
+        credited_to=CreditedTo.HELD if blocked or for_invoice else CreditedTo.AVAILABLE,
     )
 
 
@@ -225,8 +240,8 @@ def deposit_leg(operation: Operation, wire_id: int, notice: DepositNotice) -> Le
         transaction_type=TransactionType.BLOCKCHAIN,
         type=LegType.DEPOSIT,
         currency=notice.sent.currency,
-        address=operation.address.address or "",
-        tag=operation.address.tag,
+        address=operation.came_to.address or "",
+        tag=operation.came_to.tag,
         amount=notice.sent.amount,
         txid=notice.txid or "",
         risk_asked=asked,

@@ -8,6 +8,7 @@ What no merchant's address explains goes to suspense. What contradicts the recor
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +16,7 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from merchants.models import Merchant
-from payments import addresses, deposit_rules, events, ledger, rates, suspense, terms
+from payments import addresses, deposit_rules, events, invoice_parts, ledger, rates, suspense, terms
 from payments.deposit_rules import Contradiction
 from payments.ledger import NewEntry
 from payments.models import (
@@ -34,8 +35,9 @@ from payments.models import (
 from payments.models.operation import new_ids
 from payments.money import Money
 from payments.processors.base import DepositNotice, DepositStatus
+from payments.rounds import rounds
 
-__all__ = ["Contradiction", "record_many", "release_held"]
+__all__ = ["Contradiction", "record_many"]
 
 
 def record_many(*, processor: Processor, notices: Sequence[DepositNotice], now: datetime) -> None:
@@ -46,42 +48,30 @@ def record_many(*, processor: Processor, notices: Sequence[DepositNotice], now: 
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("record_many outside a transaction")
     entries: list[NewEntry] = []
-    for notices_of_round in _rounds(notices):
+    stale = _said_before(processor, notices)
+    news = [notice for notice in notices if notice.external_id not in stale]
+    for notices_of_round in rounds(news, of=lambda notice: notice.external_id):
         _Round.load(processor, notices_of_round, now, entries).record()
     ledger.post_many(entries)
 
 
-@transaction.atomic
-def release_held(*, merchant: Merchant, now: datetime) -> int:
-    """Gives an unblocked merchant the deposits that were held while it was blocked; returns how many."""
-    held = Operation.objects.for_merchant(merchant).filter(credited_to=CreditedTo.HELD)
-    operations = list(held.select_for_update().order_by("id"))
-    entries = []
-    for operation in operations:
-        net = Money(operation.amount_minus_fee, operation.currency_received)
-        if not net:  # the fee took it all: nothing is held, so nothing moves
-            operation.credited_to = CreditedTo.AVAILABLE
-            continue
-        key = operation.book(credited_to=CreditedTo.AVAILABLE, credited=operation.credited)
-        lines = [ledger.held(merchant.pk, -net), ledger.credit(merchant.pk, net)]
-        entries.append(NewEntry(key, "deposit_release", operation.subject, now, lines))
-    Operation.objects.bulk_update(operations, ["credited_to", "bookings"])
-    ledger.post_many(entries)
-    return len(operations)
+def _said_before(processor: Processor, notices: Sequence[DepositNotice]) -> set[str]:
+    """Deposits of which nothing is said here but what was applied before, word for word, and still stands.
 
-
-def _rounds(notices: Sequence[DepositNotice]) -> Iterator[list[DepositNotice]]:
-    """The notices in their order, split so that no deposit occurs twice in one round."""
-    waiting = list(notices)
-    while waiting:
-        seen: set[str] = set()
-        distinct: list[DepositNotice] = []
-        later: list[DepositNotice] = []
-        for notice in waiting:
-            (later if notice.external_id in seen else distinct).append(notice)
-            seen.add(notice.external_id)
-        yield distinct
-        waiting = later
+    Nearly every repetition is one of these, and one look spares it being judged and locked again.
+    """
+    told = Counter(notice.external_id for notice in notices)
+    repeated = {
+        notice.external_id: notice for notice in notices if notice.repeated and told[notice.external_id] == 1
+    }
+    if not repeated:
+        return set()
+    recorded = Operation.objects.filter(processor=processor, external_id__in=repeated)
+    return {
+        operation.external_id or ""
+        for operation in recorded.only("external_id", "status", "credited_to")
+        if deposit_rules.stands(operation, repeated[operation.external_id or ""])
+    }
 
 
 @dataclass
@@ -107,6 +97,7 @@ class _Round:
     new_legs: list[Leg] = field(default_factory=list)
     changed_legs: list[Leg] = field(default_factory=list)
     new_fees: list[OperationFee] = field(default_factory=list)
+    of_invoices: list[NewEntry] = field(default_factory=list)  # what deposits to invoices book
 
     @classmethod
     def load(
@@ -129,7 +120,7 @@ class _Round:
         fresh = [notice for notice in notices if notice.external_id not in operations]
         unmatched = suspense.known(processor, external_ids)
         found = _addresses(processor, fresh)
-        everybody = [*found.values(), *(operation.address for operation in operations.values())]
+        everybody = [*found.values(), *(operation.came_to for operation in operations.values())]
         currencies = {notice.sent.currency for notice in notices}
         return cls(
             processor=processor,
@@ -151,6 +142,9 @@ class _Round:
         for notice in self.notices:
             self._record(notice)
         self._write()
+        invoice_parts.follow(
+            operations=self.told, booked=self.of_invoices, entries=self.entries, now=self.now
+        )
         events.transactions_changed(self.told)
 
     def _record(self, notice: DepositNotice) -> None:
@@ -200,7 +194,7 @@ class _Round:
     # --- a deposit that is known ---
 
     def _advance(self, operation: Operation, notice: DepositNotice) -> None:
-        address = operation.address
+        address = operation.came_to
         deposit_rules.demand_sane(notice, currency=address.currency, convert_to=address.convert_to)
         deposit_rules.demand_same(
             operation, notice, lookup=addresses.lookup(notice.sent.currency, notice.address)
@@ -233,13 +227,13 @@ class _Round:
         if notice.status == DepositStatus.CANCELLED and operation.is_booked:
             self._book_what_waits(operation.subject)
             key = operation.book(credited_to=CreditedTo.NOWHERE, credited=None)
-            self._enter(key, "deposit_reversal", operation.subject, ledger.undo(operation.subject))
+            self._enter(key, "deposit_reversal", operation, ledger.undo(operation.subject))
         elif verdict.credited is not None and not operation.is_booked:
             key = operation.book(credited_to=verdict.credited_to, credited=verdict.credited.amount)
             lines = deposit_rules.booking(
                 verdict, notice, merchant_id=operation.merchant_id, processor_id=self.processor.pk
             )
-            self._enter(key, "deposit", operation.subject, lines)
+            self._enter(key, "deposit", operation, lines)
             self._itemise(operation, notice, verdict, exchange_leg_id)
 
     def _itemise(
@@ -269,8 +263,9 @@ class _Round:
             ledger.post_many(self.entries)
             self.entries.clear()
 
-    def _enter(self, key: str, kind: str, subject: str, lines: Sequence[ledger.Line]) -> None:
-        self.entries.append(NewEntry(key, kind, subject, self.now, lines))
+    def _enter(self, key: str, kind: str, operation: Operation, lines: Sequence[ledger.Line]) -> None:
+        entries = self.of_invoices if operation.pays_invoice else self.entries
+        entries.append(NewEntry(key, kind, operation.subject, self.now, lines))
 
     # --- shared ---
 
@@ -279,7 +274,7 @@ class _Round:
         operation.receive(
             received=received,
             net=net,
-            terms=operation.terms or self._terms(operation.address, notice),
+            terms=operation.terms or self._terms(operation.came_to, notice),
             rate=rate,
         )
 

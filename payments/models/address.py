@@ -17,6 +17,7 @@ class AddressOrigin(models.TextChoices):
     POOL = "pool", "Nobody yet: free in its pool"
     API = "api", "A merchant's program"
     PORTAL = "portal", "A merchant's staff"
+    INVOICE = "invoice", "An invoice, for itself alone; it is the invoice that calls back"
 
 
 class AddressPool(models.Model):
@@ -61,7 +62,7 @@ class Address(models.Model):
     """An address that a processor issued under `pool-<id>`; a merchant's from the moment it is taken.
 
     lookup: the address in the one spelling that notices are matched by. convert_to: empty for none.
-    wire_id: what the wire calls it, unique per merchant.
+    wire_id: what the wire calls it, unique per merchant. label: what staff call one that they took.
     """
 
     processor = models.ForeignKey(Processor, on_delete=models.PROTECT)
@@ -81,6 +82,7 @@ class Address(models.Model):
     end_user_reference = models.CharField(max_length=255, null=True)
     sender = models.JSONField(null=True)
     taken_at = models.DateTimeField(null=True)
+    label = models.CharField(max_length=60, blank=True, default="", db_default="")
 
     objects = AddressQuerySet.as_manager()
 
@@ -118,6 +120,9 @@ class Address(models.Model):
                 | models.Q(address__isnull=False, lookup__isnull=False),
                 name="address_has_its_lookup",
             ),
+            models.CheckConstraint(
+                condition=models.Q(label="") | models.Q(origin="portal"), name="address_label_is_of_the_staff"
+            ),
         ]
         indexes = [
             models.Index(
@@ -127,6 +132,11 @@ class Address(models.Model):
             ),
             models.Index(fields=["address"], name="address_by_text"),
             models.Index(fields=["foreign_id"], name="address_by_customer"),
+            models.Index(
+                fields=["merchant", "wire_id"],
+                name="address_of_the_staff",
+                condition=models.Q(origin="portal"),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -142,3 +152,8 @@ class Address(models.Model):
         self.address, self.lookup, self.tag = address, lookup, tag
         self.external_id, self.issued_at = external_id, Now()
         self.save(update_fields=["address", "lookup", "tag", "external_id", "issued_at"])
+
+    def call(self, label: str) -> None:
+        """Staff give it another name."""
+        self.label = label
+        self.save(update_fields=["label"])

@@ -1,5 +1,6 @@
-"""Operations: what the wire calls a transaction. Deposits now; the other kinds share this table.
+"""Operations: what the wire calls a transaction, whichever its kind; one row each.
 
+What a withdrawal or an exchange is beside this face stands in a row of its own (`withdrawal`, `exchange`).
 `version` counts the changes that a merchant is told of, one callback each. Legal moves of `status` stand
 beside the enum and in a trigger. `wire_id` is what the outside knows an operation by.
 """
@@ -13,7 +14,7 @@ from django.db import connection, models
 
 from merchants.models import Merchant
 from merchants.models.scope import TenantQuerySet
-from payments.models.address import Address
+from payments.models.address import Address, AddressOrigin
 from payments.models.columns import AmountField, CurrencyField, is_number
 from payments.models.rate import Rate
 from payments.models.route import Processor
@@ -33,14 +34,25 @@ class OperationKind(models.TextChoices):
 
     DEPOSIT = "deposit", "Deposit"
     DEPOSIT_EXCHANGE = "deposit_exchange", "Deposit with conversion"
+    WITHDRAWAL = "withdrawal", "Withdrawal"
+    WITHDRAWAL_EXCHANGE = "withdrawal_exchange", "Withdrawal with conversion"
+    EXCHANGE = "exchange", "Exchange"
+
+
+DEPOSITS = (OperationKind.DEPOSIT, OperationKind.DEPOSIT_EXCHANGE)
+WITHDRAWALS = (OperationKind.WITHDRAWAL, OperationKind.WITHDRAWAL_EXCHANGE)
+ORDERS = (*WITHDRAWALS, OperationKind.EXCHANGE)
 
 
 class OperationStatus(models.TextChoices):
     """The wire's `status` of an operation."""
 
     NOT_CONFIRMED = "not_confirmed", "Seen, not yet credited"
+    PENDING = "pending", "Waits for approval"
+    PROCESSING = "processing", "Accepted, outcome open"
     CONFIRMED = "confirmed", "Final"
-    CANCELLED = "cancelled", "Not credited, or no longer"
+    CANCELLED = "cancelled", "Not done, or no longer; the money is where it was"
+    DECLINED = "declined", "Refused by the merchant, or never approved"
 
 
 DEPOSIT_MOVES: dict[str, frozenset[str]] = {
@@ -48,6 +60,21 @@ DEPOSIT_MOVES: dict[str, frozenset[str]] = {
     OperationStatus.CONFIRMED: frozenset({OperationStatus.CANCELLED}),  # a reorganised chain
     OperationStatus.CANCELLED: frozenset({OperationStatus.CONFIRMED}),  # mined again
 }
+ORDER_MOVES: dict[str, frozenset[str]] = {
+    OperationStatus.PENDING: frozenset({OperationStatus.PROCESSING, OperationStatus.DECLINED}),
+    OperationStatus.PROCESSING: frozenset({OperationStatus.CONFIRMED, OperationStatus.CANCELLED}),
+}
+"""Of withdrawals and exchanges."""
+_ORDERS_END = (OperationStatus.CONFIRMED, OperationStatus.CANCELLED, OperationStatus.DECLINED)
+
+
+class Origin(models.TextChoices):
+    """Who ordered a withdrawal or an exchange."""
+
+    NOBODY = "", "Nobody: it came in"
+    API = "api", "A merchant's program"
+    STAFF = "staff", "A merchant's staff"
+    REFUND = "refund", "A payer who gets money back"
 
 
 class IllegalMove(Exception):
@@ -72,8 +99,9 @@ class OperationQuerySet(TenantQuerySet["Operation"]):
 class Operation(models.Model):
     """One operation of one merchant.
 
-    amount_sent: what arrived. amount_received: gross, in `currency_received`, an estimate until confirmed.
-    amount_minus_fee: what the merchant got. credited: what the processor credited us.
+    address, external_id: a deposit's; an order's are in its own row. foreign_id: the merchant's, of an order.
+    amount_sent: what arrived, or what is debited, fees apart. amount_received: gross, in `currency_received`,
+    an estimate until confirmed. amount_minus_fee: what the merchant got. credited: what the processor gave.
     bookings: how many ledger entries it made, each keyed by its number. heard_at: when the latest final word
     about it came in, by the real clock.
     """
@@ -84,8 +112,12 @@ class Operation(models.Model):
     status = models.CharField(max_length=20, choices=OperationStatus.choices)
     version = models.PositiveIntegerField(default=1)
     processor = models.ForeignKey(Processor, on_delete=models.PROTECT)
-    external_id = models.CharField(max_length=150)
-    address = models.ForeignKey(Address, on_delete=models.PROTECT)
+    external_id = models.CharField(max_length=150, null=True)
+    address = models.ForeignKey(Address, on_delete=models.PROTECT, null=True)
+    foreign_id = models.CharField(max_length=255, null=True)
+    origin = models.CharField(
+        max_length=10, choices=Origin.choices, blank=True, default=Origin.NOBODY, db_default=Origin.NOBODY
+    )
     end_user_reference = models.CharField(max_length=255, null=True)
     replaces = models.CharField(max_length=150, blank=True, default="")
 
@@ -144,19 +176,50 @@ class Operation(models.Model):
                 name="operation_fee_is_not_negative",
             ),
             models.CheckConstraint(
-                condition=models.Q(kind__in=OperationKind.values, status__in=OperationStatus.values),
+                condition=models.Q(kind__in=DEPOSITS, status__in=list(DEPOSIT_MOVES))
+                | models.Q(
+                    kind__in=ORDERS,
+                    status__in=[*ORDER_MOVES, *_ORDERS_END],
+                ),
                 name="operation_kind_and_status_are_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    kind__in=DEPOSITS,
+                    address__isnull=False,
+                    external_id__isnull=False,
+                    foreign_id=None,
+                    origin="",
+                )
+                | (
+                    ~models.Q(kind__in=DEPOSITS)
+                    & ~models.Q(origin="")
+                    & models.Q(address__isnull=True, external_id__isnull=True, foreign_id__isnull=False)
+                ),
+                name="operation_comes_in_or_is_ordered",
             ),
             models.CheckConstraint(
                 condition=models.Q(status=OperationStatus.NOT_CONFIRMED, credited_to=CreditedTo.NOWHERE)
                 | models.Q(
                     status=OperationStatus.CONFIRMED,
+                    kind__in=DEPOSITS,
                     credited_to__in=[CreditedTo.AVAILABLE, CreditedTo.HELD],
                 )
                 | models.Q(
                     status=OperationStatus.CANCELLED, credited_to__in=[CreditedTo.NOWHERE, CreditedTo.DUST]
-                ),
+                )
+                | (~models.Q(kind__in=DEPOSITS) & models.Q(credited_to=CreditedTo.NOWHERE)),
                 name="operation_money_lies_where_its_status_says",
+            ),
+            models.UniqueConstraint(
+                fields=["merchant", "foreign_id"],
+                condition=models.Q(kind__in=WITHDRAWALS),
+                name="withdrawal_foreign_id_is_unique",
+            ),
+            models.UniqueConstraint(
+                fields=["merchant", "foreign_id"],
+                condition=models.Q(kind=OperationKind.EXCHANGE),
+                name="exchange_foreign_id_is_unique",
             ),
             models.CheckConstraint(
                 condition=models.Q(credited_to=CreditedTo.NOWHERE, credited__isnull=True)
@@ -197,9 +260,21 @@ class Operation(models.Model):
         return f"operation:{self.pk}"
 
     @property
+    def came_to(self) -> Address:
+        """A deposit's address."""
+        if self.address is None:
+            raise TypeError(f"{self} came to no address")
+        return self.address
+
+    @property
+    def pays_invoice(self) -> bool:
+        """It came to an invoice's address."""
+        return self.address is not None and self.address.origin == AddressOrigin.INVOICE
+
+    @property
     def is_cross_currency(self) -> bool:
         """Another currency arrived than the address was taken for."""
-        return bool(self.currency_sent != self.address.currency)
+        return self.address is not None and bool(self.currency_sent != self.address.currency)
 
     @property
     def is_below_minimum(self) -> bool:
@@ -215,7 +290,8 @@ class Operation(models.Model):
 
     def advance(self, *, status: str, error: str, now: datetime) -> None:
         """A new version in another status; unsaved, since deposits are written by the batch."""
-        if status not in DEPOSIT_MOVES[self.status]:
+        moves = DEPOSIT_MOVES if self.kind in DEPOSITS else ORDER_MOVES
+        if status not in moves.get(self.status, frozenset()):
             raise IllegalMove(f"{self}: {self.status} → {status}")
         self.status, self.error, self.changed_at = status, error, now
         self.version += 1
@@ -242,91 +318,6 @@ class Operation(models.Model):
         self.bookings += 1
         self.credited_to, self.credited = credited_to, credited
         return f"deposit:{self.pk}:{self.bookings}"
-
-
-class TransactionType(models.TextChoices):
-    """How a leg moved."""
-
-    BLOCKCHAIN = "blockchain", "On chain"
-    INTERNAL = "internal", "Between two merchants of the installation"
-    EXCHANGE = "exchange", "By conversion"
-
-
-class LegType(models.TextChoices):
-    """What a leg did."""
-
-    DEPOSIT = "deposit", "Came in"
-    WITHDRAWAL = "withdrawal", "Went out"
-    EXCHANGE = "exchange", "Was converted"
-
-
-class Leg(models.Model):
-    """One movement of an operation; an item of the wire's `transactions`.
-
-    risk_asked: a score was asked for, so the wire shows `riskscore`, null while unknown.
-    """
-
-    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT)
-    operation = models.ForeignKey(Operation, on_delete=models.PROTECT, related_name="legs")
-    wire_id = models.IntegerField()
-    transaction_type = models.CharField(max_length=20, choices=TransactionType.choices)
-    type = models.CharField(max_length=20, choices=LegType.choices)
-    currency = CurrencyField()
-    currency_to = CurrencyField(blank=True, default="")
-    address = models.CharField(max_length=150, blank=True, default="")
-    tag = models.CharField(max_length=40, null=True)
-    amount = AmountField()
-    amount_to = AmountField(null=True)
-    txid = models.CharField(max_length=150, blank=True, default="")
-    risk_asked = models.BooleanField(default=False)
-    riskscore = models.CharField(max_length=20, null=True)
-    confirmations = models.PositiveIntegerField(default=0)
-    sender_address = models.CharField(max_length=150, blank=True, default="")
-
-    FOLLOWING: ClassVar = ["txid", "confirmations", "risk_asked", "riskscore"]
-    """What later notices may change."""
-
-    class Meta:
-        ordering = ["id"]
-        constraints = [
-            models.UniqueConstraint(fields=["merchant", "wire_id"], name="leg_wire_id_is_unique"),
-            models.CheckConstraint(
-                condition=is_number("amount") & models.Q(amount__gte=0), name="leg_amount_is_not_negative"
-            ),
-        ]
-        indexes = [
-            models.Index(fields=["merchant", "txid"], name="leg_txid", condition=~models.Q(txid="")),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.type} {self.amount:f} {self.currency}"
-
-    def follow(self, *, txid: str | None, confirmations: int, risk: tuple[bool, str | None]) -> None:
-        """What the chain shows now; never fewer facts than before. Unsaved."""
-        self.txid = txid or self.txid
-        self.confirmations = confirmations
-        if risk[0]:
-            self.risk_asked, self.riskscore = True, risk[1]
-
-
-class OperationFee(models.Model):
-    """A fee that the merchant was charged; an item of the wire's `fees`."""
-
-    operation = models.ForeignKey(Operation, on_delete=models.PROTECT, related_name="fees")
-    type = models.CharField(max_length=40)
-    currency = CurrencyField()
-    amount = AmountField()
-
-    class Meta:
-        ordering = ["id"]
-        constraints = [
-            models.CheckConstraint(
-                condition=is_number("amount") & models.Q(amount__gt=0), name="operation_fee_is_positive"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.type} {self.amount:f} {self.currency}"
 
 
 def new_ids(count: int) -> list[tuple[int, int, int, int]]:

@@ -51,6 +51,8 @@ class Terms(models.Model):
     """From `valid_from` on, this is what `currency` costs `merchant` (none: what new merchants get).
 
     The `…_percent` columns are fractions (0.008 is 0.8 %); minimums are in the currency itself.
+    withdrawal_mining_fee: what a withdrawal is quoted and charged for the network, in the currency debited,
+    whatever the network then takes; processors do not say it beforehand.
     """
 
     merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, null=True, blank=True)
@@ -63,6 +65,7 @@ class Terms(models.Model):
     withdrawal_fee_percent = models.DecimalField(max_digits=7, decimal_places=6, default=0)
     withdrawal_minimum_fee = AmountField(default=0)
     withdrawal_minimum = AmountField(default=0)
+    withdrawal_mining_fee = AmountField(default=0, db_default=0)
     withdrawal_exchange_fee_percent = models.DecimalField(max_digits=7, decimal_places=6, default=0)
     exchange_fee_percent = models.DecimalField(max_digits=7, decimal_places=6, default=0)
     valid_from = models.DateTimeField()
@@ -74,6 +77,10 @@ class Terms(models.Model):
         constraints = [
             models.CheckConstraint(condition=_between_zero_and_one(), name="terms_percent_is_a_fraction"),
             models.CheckConstraint(condition=_not_negative(), name="terms_minimum_is_not_negative"),
+            models.CheckConstraint(
+                condition=is_number("withdrawal_mining_fee") & models.Q(withdrawal_mining_fee__gte=0),
+                name="terms_mining_fee_is_not_negative",
+            ),
         ]
         indexes = [
             models.Index(fields=["merchant", "currency", "-valid_from", "-id"], name="terms_in_force"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from django.db import transaction
 
-from payments import deposits, ledger
+from payments import deposits, held_deposits, ledger
 from payments.deposits import Contradiction
 from payments.models import Operation, UnmatchedDeposit
 from payments.models.account import AccountKind
@@ -56,21 +57,62 @@ class TestFeeThatTakesAll:
         address = factories.address(merchant)
         record(notice(address, amount="0.01"), notice(address, amount="1"))
         merchant.unblock()
-        assert deposits.release_held(merchant=merchant, now=NOW) == 2
+        assert held_deposits.release(merchant=merchant, now=NOW) == 2
         (balance,) = ledger.balances(merchant)
         assert (balance.available, balance.held) == (Decimal("0.9"), ZERO)
         assert not Operation.objects.filter(credited_to="held").exists()
-        assert deposits.release_held(merchant=merchant, now=NOW) == 0
+        assert held_deposits.release(merchant=merchant, now=NOW) == 0
 
     def test_is_taken_back_whole_after_a_release_that_moved_nothing(self, merchant):
         merchant.block()
         address = factories.address(merchant)
         record(notice(address, amount="0.01", external_id="1"))
         merchant.unblock()
-        deposits.release_held(merchant=merchant, now=NOW)
+        held_deposits.release(merchant=merchant, now=NOW)
         record(notice(address, amount="0.01", external_id="1", status=CANCELLED))
         record(notice(address, amount="0.01", external_id="1"))
         assert Posting.objects.filter(account__kind=AccountKind.FEE_INCOME).count() == 3
+
+
+class TestRepetition:
+    """Bytes that were applied before and still stand cost one look, and only that."""
+
+    @pytest.fixture
+    def address(self):
+        return factories.address(factories.merchant())
+
+    @pytest.mark.parametrize("status", [CONFIRMED, CANCELLED, DepositStatus.NOT_CONFIRMED])
+    def test_of_what_stands_is_one_query(self, address, status, django_assert_num_queries):
+        said = notice(address, external_id="1", status=status, confirmations=3)
+        record(said)
+        before = Operation.objects.values().get()
+        with transaction.atomic(), django_assert_num_queries(1):
+            again = [replace(said, repeated=True)]
+            deposits.record_many(processor=address.processor, notices=again, now=NOW)
+        assert Operation.objects.values().get() == before
+
+    def test_is_judged_beside_what_else_is_said_of_the_deposit(self, address):
+        said = notice(address, external_id="1")
+        record(said)
+        with pytest.raises(Contradiction):
+            record(replace(said, status=CANCELLED, credited=None), replace(said, repeated=True))
+        assert Operation.objects.get().status == "confirmed"
+
+    def test_of_what_was_taken_back_since_is_for_people(self, address):
+        said = notice(address, external_id="1")
+        record(said)
+        record(replace(said, status=CANCELLED, credited=None))
+        with pytest.raises(Contradiction):
+            record(replace(said, repeated=True))
+
+    def test_of_dust_is_one_query(self, address, django_assert_num_queries):
+        factories.terms("BTC", merchant=address.merchant, deposit_minimum=Decimal(1))
+        said = notice(address, external_id="1")
+        record(said)
+        assert Operation.objects.get().credited_to == "dust"
+        with transaction.atomic(), django_assert_num_queries(1):
+            again = [replace(said, repeated=True)]
+            deposits.record_many(processor=address.processor, notices=again, now=NOW)
 
 
 class TestConfirmedNothing:
