@@ -7,6 +7,7 @@ one ledger entry against the house's `adjustment` account, under a key of its ow
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Unpack
 
 from django.db import transaction
 
@@ -49,7 +50,15 @@ class ReasonMissing(Refusal):
 
 
 @transaction.atomic
-def request(*, merchant: Merchant, money: Money, reason: str, by: User, now: datetime) -> Adjustment:
+def request(
+    *,
+    merchant: Merchant,
+    money: Money,
+    reason: str,
+    by: User,
+    now: datetime,
+    **how: Unpack[audit.How],
+) -> Adjustment:
     """Asks for `money` (signed) to be put on the merchant's available balance; nothing moves yet."""
     currencies.get(money.currency)
     if not by.is_operator:
@@ -68,16 +77,16 @@ def request(*, merchant: Merchant, money: Money, reason: str, by: User, now: dat
         requested_by=by,
         requested_at=now,
     )
-    _audit(adjustment, act="adjustments.request", by=by, now=now)
+    _audit("adjustments.request", adjustment, by, now, how)
     return adjustment
 
 
 @transaction.atomic
-def approve(*, adjustment_id: int, by: User, now: datetime) -> Adjustment:
+def approve(*, adjustment_id: int, by: User, now: datetime, **how: Unpack[audit.How]) -> Adjustment:
     """Books the adjustment. Raises `OwnRequest`, `AlreadyDecided`, or `InsufficientFunds` for a debit."""
     adjustment = _decide(adjustment_id, AdjustmentStatus.APPROVED, by, now)
     money = Money(adjustment.amount, adjustment.currency)
-    _audit(adjustment, act="adjustments.approve", by=by, now=now)
+    _audit("adjustments.approve", adjustment, by, now, how)
     ledger.post(
         ledger.NewEntry(
             key=f"adjustment:{adjustment.pk}",
@@ -91,10 +100,10 @@ def approve(*, adjustment_id: int, by: User, now: datetime) -> Adjustment:
 
 
 @transaction.atomic
-def decline(*, adjustment_id: int, by: User, now: datetime) -> Adjustment:
+def decline(*, adjustment_id: int, by: User, now: datetime, **how: Unpack[audit.How]) -> Adjustment:
     """Refuses the adjustment; nothing is booked."""
     adjustment = _decide(adjustment_id, AdjustmentStatus.DECLINED, by, now)
-    _audit(adjustment, act="adjustments.decline", by=by, now=now)
+    _audit("adjustments.decline", adjustment, by, now, how)
     return adjustment
 
 
@@ -116,7 +125,7 @@ def _to_merchant(adjustment: Adjustment, money: Money) -> ledger.Line:
     return line(adjustment.merchant_id, money)
 
 
-def _audit(adjustment: Adjustment, *, act: str, by: User, now: datetime) -> None:
+def _audit(act: str, adjustment: Adjustment, by: User, now: datetime, how: audit.How) -> None:
     audit.record(
         actor=by,
         act=act,
@@ -129,4 +138,5 @@ def _audit(adjustment: Adjustment, *, act: str, by: User, now: datetime) -> None
             "status": adjustment.status,
         },
         now=now,
+        **how,
     )

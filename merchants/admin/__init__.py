@@ -6,11 +6,21 @@ Operators look at keys and at the audit and touch neither; a secret is shown now
 from __future__ import annotations
 
 from merchants.admin import people, records
-from merchants.admin.bases import AuditedAdmin, ReadOnlyAdmin, facts, how, note, operator_of, subject_of
+from merchants.admin.bases import (
+    AuditedAdmin,
+    CodedActsAdmin,
+    ReadOnlyAdmin,
+    facts,
+    how,
+    note,
+    operator_of,
+    subject_of,
+)
 from merchants.admin.site import operator_site
 
 __all__ = [
     "AuditedAdmin",
+    "CodedActsAdmin",
     "ReadOnlyAdmin",
     "facts",
     "how",

@@ -145,24 +145,10 @@ class CodeForm(forms.ModelForm):  # type: ignore[type-arg]  # one for several mo
     code = code_field()
 
 
-class ConfirmedAdmin(AuditedAdmin):
-    """Rows that only a fresh code changes: by the form, or by an act from the list."""
+class CodedActsAdmin(AuditedAdmin):
+    """Rows on which an act from the list takes a fresh code."""
 
     action_form = CodeActionForm
-    form = CodeForm
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        if request.method == "POST":
-            try:
-                confirm(request)
-            except Refusal as refusal:
-                return self._refused(request, refusal)
-        return super().changeform_view(request, object_id, *args, **kwargs)
 
     def each(self, request: HttpRequest, queryset: QuerySet[Any], verb: Any, done: str) -> None:
         """Does `verb` to each chosen row after one code; what was refused is said for its row."""
@@ -178,6 +164,25 @@ class ConfirmedAdmin(AuditedAdmin):
                 self.message_user(request, f"{row}: {refusal}", messages.ERROR)
             else:
                 self.message_user(request, f"{row}: {done}", messages.SUCCESS)
+
+
+class ConfirmedAdmin(CodedActsAdmin):
+    """Rows that only a fresh code changes: by the form, or by an act from the list."""
+
+    form = CodeForm
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        if request.method == "POST":
+            try:
+                confirm(request)
+            except Refusal as refusal:
+                return self._refused(request, refusal)
+        return super().changeform_view(request, object_id, *args, **kwargs)
 
 
 def confirm(request: HttpRequest) -> None:

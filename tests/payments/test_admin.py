@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from merchants import accounts
-from merchants.models import AuditRecord
+from merchants.models import AuditRecord, TotpDevice
 from payments import deposits, ledger
 from payments.models import Adjustment, Operation, Terms
 from tests import factories
@@ -45,7 +45,7 @@ def signed_in(email: str) -> Client:
     }
     answer = client.post(reverse("operator:login"), sign_in)
     assert answer.status_code == 302, answer.content
-    client.operator = made.user
+    client.operator, client.device = made.user, made.enrolment.device
     return client
 
 
@@ -179,10 +179,11 @@ class TestAdjustment:
         form = {"merchant": str(merchant.pk), "currency": "EUR", "amount": "100", "reason": "Transfer 7"}
         return client.post(adding("adjustment"), form | changes)
 
-    def act(self, client, action: str):
+    def act(self, client, action: str, **changes):
         chosen = [str(pk) for pk in Adjustment.objects.values_list("pk", flat=True)]
-        form = {"action": action, "_selected_action": chosen}
-        return client.post(listing("adjustment"), form, follow=True)
+        TotpDevice.objects.filter(pk=client.device.pk).update(last_t=-1)  # the next code's time has come
+        form = {"action": action, "_selected_action": chosen, "code": code_of(client.device)}
+        return client.post(listing("adjustment"), form | changes, follow=True)
 
     def test_needs_a_second_operator(self, inside, merchant):
         assert self.ask(inside, merchant).status_code == 302
@@ -194,6 +195,17 @@ class TestAdjustment:
         self.ask(inside, merchant)
         self.act(signed_in("two@bursar.test"), "approve")
         assert ledger.balances(merchant)[0].available == Decimal(100)
+        record = AuditRecord.objects.get(act="adjustments.approve")
+        assert (record.actor.email, record.second_factor, record.ip) == ("two@bursar.test", True, "127.0.0.1")
+
+    def test_is_left_alone_without_a_fresh_code(self, inside, merchant):
+        self.ask(inside, merchant)
+        second = signed_in("two@bursar.test")
+        for action in ("approve", "decline"):
+            self.act(second, action, code="")
+            self.act(second, action, code="000000")
+        assert Adjustment.objects.get().status == "requested"
+        assert ledger.balances(merchant) == []
 
     def test_is_declined_by_the_second(self, inside, merchant):
         self.ask(inside, merchant)
