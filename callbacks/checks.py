@@ -1,4 +1,4 @@
-"""What must hold before anything runs: exactly one listener on payments' port."""
+"""What must hold before anything runs: exactly one listener on each signal of payments' port."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, register
 
-from payments.events import transactions_changed_signal
+from payments.events import invoices_changed_signal, transactions_changed_signal
 
 
 @register()
@@ -16,12 +16,12 @@ def one_listener_tells_merchants(
     app_configs: Sequence[AppConfig] | None, **_options: Any
 ) -> list[CheckMessage]:
     """None, and merchants hear nothing; two, and they hear everything twice."""
-    count = len(transactions_changed_signal.receivers)
-    if count == 1:
-        return []
+    counts = {
+        "transactions_changed": len(transactions_changed_signal.receivers),
+        "invoices_changed": len(invoices_changed_signal.receivers),
+    }
     return [
-        Error(
-            f"transactions_changed has {count} receivers; it must have exactly one.",
-            id="callbacks.E001",
-        )
+        Error(f"{name} has {count} receivers; it must have exactly one.", id="callbacks.E001")
+        for name, count in counts.items()
+        if count != 1
     ]

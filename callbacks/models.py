@@ -199,6 +199,7 @@ class SubjectKind(models.TextChoices):
     """What an outgoing callback speaks of."""
 
     OPERATION = "operation", "A deposit, withdrawal or exchange"
+    INVOICE = "invoice", "An invoice"
     TEST = "test", "Nothing: a try that staff asked for; the subject is the merchant"
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import environ
@@ -88,6 +90,18 @@ SANDBOX_CONTROL = (
 )
 if PRODUCTION and any(SANDBOX_CONTROL):
     raise ImproperlyConfigured("The sandbox cannot be reached from production: unset BURSAR_SANDBOX_*")
+
+# --- Money out -----------------------------------------------------------------------------------
+_cool_down_hours = env.int("BURSAR_CONTACT_COOL_DOWN_HOURS", default=24)
+if _cool_down_hours < 0 or (PRODUCTION and not _cool_down_hours):
+    raise ImproperlyConfigured("BURSAR_CONTACT_COOL_DOWN_HOURS is a number of hours, in production 1 or more")
+CONTACT_COOL_DOWN = timedelta(hours=_cool_down_hours)
+
+# --- Invoices: the least and the most that one may ask for, in euro -------------------------------
+INVOICE_LIMITS_EUR = tuple(
+    Decimal(env.str(f"BURSAR_INVOICE_{name}_EUR", default=default))
+    for name, default in (("MINIMUM", "10"), ("MAXIMUM", "10000"))
+)
 
 # --- Applications --------------------------------------------------------------------------------
 INSTALLED_APPS = [

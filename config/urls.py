@@ -25,9 +25,11 @@ def _web() -> list[URLPattern | URLResolver]:
     from merchants.backoffice import urls as merchant_pages
     from payments.api import urls as api
     from payments.backoffice import urls as money_pages
+    from payments.checkout import urls as checkout
 
     return [
         path("api/v2/", include(api)),  # first: programs ask most
+        path("", include(checkout)),
         path("", include(merchant_pages)),
         path("", include(money_pages)),
         path("", include(callback_pages)),

@@ -59,10 +59,10 @@ def digest_of(token: str) -> bytes:
     return hashlib.sha256(token.encode() if _TOKEN.fullmatch(token) else b"").digest()
 
 
-def address(path: str) -> str:
-    """The back-office's address of `path`, which begins with a slash."""
+def address(path: str, *, door: str = "backoffice") -> str:
+    """The address of `path`, which begins with a slash, at one of our doors."""
     base: str = settings.PUBLIC_URL
-    public, host = urlsplit(base), settings.DOOR_HOSTS["backoffice"]
+    public, host = urlsplit(base), settings.DOOR_HOSTS[door]
     if not host:
         return base.rstrip("/") + path
     port = f":{public.port}" if public.port else ""

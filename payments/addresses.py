@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -58,6 +58,7 @@ class Order:
     """What a merchant asks an address for. convert_to: empty for none; sender: compliance data, if given.
 
     foreign_id: the customer; None for one that staff ask for, which gets a number of its own (`bo-…`).
+    label: what staff call theirs. for_invoice: an invoice's own, whose number `foreign_id` is then.
     """
 
     foreign_id: str | None
@@ -65,6 +66,8 @@ class Order:
     convert_to: str = ""
     end_user_reference: str | None = None
     sender: Mapping[str, Any] | None = None
+    label: str = ""
+    for_invoice: bool = False
 
 
 def take(*, merchant: Merchant, order: Order, now: datetime, call_for_more: Callable[[], object]) -> Address:
@@ -95,6 +98,34 @@ _FIND = """
 SELECT * FROM payments_address
  WHERE merchant_id = %s AND origin = 'api' AND foreign_id = %s AND currency = %s AND convert_to = %s
 """
+
+
+def claim(*, merchant: Merchant, order: Order, now: datetime) -> Address:
+    """A free address, each time another; inside the caller's transaction, which gives it back if it fails.
+
+    Raises `NoRoute`, or `PoolEmpty` at once: `wait_for_one`, outside of any transaction, and try again.
+    """
+    taken = _claim(merchant, _processor(merchant, order.currency, now), order, now)
+    if taken is None:
+        raise PoolEmpty
+    return taken
+
+
+def wait_for_one(
+    *, merchant: Merchant, order: Order, now: datetime, call_for_more: Callable[[], object]
+) -> None:
+    """Has the pool grow and waits until it has a free address. Raises `PoolEmpty` when none came in time."""
+    pool = _pool(_processor(merchant, order.currency, now), order.currency, order.convert_to)
+    _grow(pool)
+    call_for_more()
+    free = Address.objects.free().filter(
+        processor=pool.processor, currency=order.currency, convert_to=order.convert_to
+    )
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not free.exists():
+        if time.monotonic() >= until:
+            raise PoolEmpty
+        time.sleep(LOOK_EVERY_SECONDS)
 
 
 def want(*, merchant: Merchant, currency: str, convert_to: str, now: datetime) -> None:
@@ -161,7 +192,7 @@ _CLAIM = """
 UPDATE payments_address
    SET origin = %s, merchant_id = %s, wire_id = given.number,
        foreign_id = COALESCE(%s, 'bo-' || given.number),
-       end_user_reference = %s, sender = %s, taken_at = %s
+       end_user_reference = %s, sender = %s, taken_at = %s, label = %s
  FROM (SELECT nextval('address_wire_id') AS number) AS given
  WHERE id = (SELECT id FROM payments_address
               WHERE origin = 'pool' AND address IS NOT NULL
@@ -180,19 +211,25 @@ def _claim(
     """
     encoder = Address._meta.get_field("sender")
     sender = encoder.get_db_prep_value(order.sender, connection) if order.sender is not None else None
-    origin = AddressOrigin.PORTAL if order.foreign_id is None else AddressOrigin.API
-    values = [str(origin), merchant.pk, order.foreign_id, order.end_user_reference, sender, now]
+    values = [str(_origin(order)), merchant.pk, order.foreign_id, order.end_user_reference, sender, now]
+    values += [order.label]
     values += [processor.pk, order.currency, order.convert_to]
     try:
         with transaction.atomic() if connection.in_atomic_block else nullcontext():
             return next(iter(Address.objects.raw(_CLAIM, values)), None)
     except IntegrityError:
-        known = find(merchant=merchant, order=order)
+        known = None if order.for_invoice else find(merchant=merchant, order=order)
         if known is None and tries > 1:  # the numbers have come round to one that is in use
             return _claim(merchant, processor, order, now, tries=tries - 1)
         if known is None:
             raise
         return known
+
+
+def _origin(order: Order) -> AddressOrigin:
+    if order.for_invoice:
+        return AddressOrigin.INVOICE
+    return AddressOrigin.PORTAL if order.foreign_id is None else AddressOrigin.API
 
 
 def _claim_patiently(merchant: Merchant, processor: Processor, order: Order, now: datetime) -> Address:
@@ -235,6 +272,15 @@ def _store(row: Address, issued: Issued) -> None:
             )
     except IntegrityError as error:
         raise WrongAddress(f"{issued.address} was issued before") from error
+
+
+def taken_at(
+    processor: Processor, coordinates: Iterable[tuple[str, str | None]]
+) -> dict[tuple[str, str | None], Address]:
+    """The taken addresses among `coordinates`, each a (lookup, tag), with their merchants."""
+    lookups = {spelling for spelling, _ in coordinates}
+    rows = Address.objects.filter(processor=processor, lookup__in=lookups).select_related("merchant")
+    return {(row.lookup or "", row.tag): row for row in rows if row.origin != AddressOrigin.POOL}
 
 
 def lookup(currency: str, address: str) -> str:

@@ -33,8 +33,16 @@ class TooLong(FieldRefusal):
     """The {attr} may not be greater than {longest} characters."""
 
 
+class WrongFormat(FieldRefusal):
+    """The {attr} format is invalid."""
+
+
 class NotText(FieldRefusal):
     """The {attr} must be a string."""
+
+
+class NotEmail(FieldRefusal):
+    """The {attr} must be a valid email address."""
 
 
 class NotBoolean(FieldRefusal):

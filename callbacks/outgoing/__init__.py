@@ -16,8 +16,8 @@ from django.db import connection, transaction
 from callbacks.models import Endpoint, OutgoingCallback, OutgoingState, SubjectKind
 from merchants.errors import Refusal
 from merchants.models import Merchant
-from payments import bodies
-from payments.models import AddressOrigin, Operation
+from payments import bodies, invoice_bodies
+from payments.models import AddressOrigin, Invoice, Operation
 
 
 class NotTheLatest(Refusal):
@@ -38,13 +38,25 @@ def enqueue(*, operations: Sequence[Operation]) -> int:
     Inside the caller's transaction. Returns how many are due; those of merchants without a URL are kept
     unsent.
     """
-    endpoints = {
-        endpoint.merchant_id: endpoint
-        for endpoint in Endpoint.objects.filter(merchant__in={one.merchant_id for one in operations})
-    }
+    endpoints = _endpoints_of(operations)
     told = [one for one in operations if _wants(endpoints.get(one.merchant_id), one)]
     written = Operation.objects.for_bodies().in_bulk([one.pk for one in told]).values()
-    rows = [_row(endpoints.get(one.merchant_id), one) for one in written]
+    return _put([_row(endpoints.get(one.merchant_id), one) for one in written])
+
+
+def enqueue_invoices(*, invoices: Sequence[Invoice]) -> int:
+    """Writes one callback for each changed invoice; otherwise as `enqueue`."""
+    endpoints = _endpoints_of(invoices)
+    written = Invoice.objects.for_bodies().in_bulk([one.pk for one in invoices]).values()
+    return _put([_invoice_row(endpoints.get(one.merchant_id), one) for one in written])
+
+
+def _endpoints_of(subjects: Sequence[Operation] | Sequence[Invoice]) -> dict[int, Endpoint]:
+    found = Endpoint.objects.filter(merchant__in={one.merchant_id for one in subjects})
+    return {endpoint.merchant_id: endpoint for endpoint in found}
+
+
+def _put(rows: Sequence[OutgoingCallback]) -> int:
     OutgoingCallback.objects.bulk_create(rows)
     return sum(row.state == OutgoingState.DUE for row in rows)
 
@@ -115,6 +127,8 @@ _LATEST_SINCE = """
 
 def _wants(endpoint: Endpoint | None, operation: Operation) -> bool:
     """Whether the merchant's switches let this change be told; without an endpoint, by the defaults."""
+    if operation.pays_invoice:
+        return False  # its invoice is what the merchant hears of
     switches = endpoint or Endpoint()
     if operation.address.origin != AddressOrigin.API and not switches.staff_operations:
         return False
@@ -124,13 +138,28 @@ def _wants(endpoint: Endpoint | None, operation: Operation) -> bool:
 
 
 def _row(endpoint: Endpoint | None, operation: Operation) -> OutgoingCallback:
-    body = bodies.operation_body(operation, with_sender=endpoint is not None and endpoint.sender_address)
+    body = bodies.operation_body(operation, with_sender=_shows_senders(endpoint))
+    return _callback(SubjectKind.OPERATION, operation, endpoint, body)
+
+
+def _invoice_row(endpoint: Endpoint | None, invoice: Invoice) -> OutgoingCallback:
+    body = invoice_bodies.invoice_body(invoice, with_sender=_shows_senders(endpoint))
+    return _callback(SubjectKind.INVOICE, invoice, endpoint, body)
+
+
+def _shows_senders(endpoint: Endpoint | None) -> bool:
+    return endpoint is not None and endpoint.sender_address
+
+
+def _callback(
+    kind: SubjectKind, subject: Operation | Invoice, endpoint: Endpoint | None, body: bodies.Body
+) -> OutgoingCallback:
     addressed = endpoint is not None and endpoint.is_addressed
     return OutgoingCallback(
-        subject_kind=SubjectKind.OPERATION,
-        subject_id=operation.pk,
-        version=operation.version,
-        merchant_id=operation.merchant_id,
+        subject_kind=kind,
+        subject_id=subject.pk,
+        version=subject.version,
+        merchant_id=subject.merchant_id,
         endpoint=endpoint,
         body=bodies.render(body),
         state=OutgoingState.DUE if addressed else OutgoingState.UNADDRESSED,

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from merchants.authentication import AuthenticationRefused
 from merchants.errors import Refusal
 from payments.addresses import PoolEmpty
+from payments.invoices import CannotBeFailed, UnknownInvoice
 from payments.wire import BadContent
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
             log.error("no address in time: %s", context["request"].path)
             return unavailable()
         case Refusal():
-            return Response({"errors": {error.field: str(error)}}, status=status.HTTP_400_BAD_REQUEST)
+            return _refused(error)
         case exceptions.MethodNotAllowed():
             return Response(NOT_ALLOWED, status=status.HTTP_405_METHOD_NOT_ALLOWED)
         case exceptions.NotFound():
@@ -47,6 +48,16 @@ def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
             log.error("database unavailable: %s", context["request"].path, exc_info=error)
             return unavailable()
     return None
+
+
+def _refused(error: Refusal) -> Response:
+    """One sentence under the field's name, and for programs a code where the contract has one."""
+    code = {"code": error.code} if isinstance(error, CannotBeFailed) else {}
+    missing = isinstance(error, UnknownInvoice)
+    return Response(
+        {"errors": {error.field: str(error), **code}},
+        status=status.HTTP_404_NOT_FOUND if missing else status.HTTP_400_BAD_REQUEST,
+    )
 
 
 def unavailable() -> Response:

@@ -6,16 +6,18 @@ unknown ones are ignored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, NoReturn
 
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.core.validators import validate_email
 from rest_framework import serializers
 
 from merchants.errors import Refusal
-from payments import wire
-from payments.currencies import CURRENCIES
-from payments.errors import NotAnObject, Required, SelectedIsInvalid
+from payments import texts, wire
+from payments.currencies import CURRENCIES, PRECISION
+from payments.errors import NotAnObject, NotEmail, Required, SelectedIsInvalid, WrongFormat
 from payments.terms import Offer
 
 
@@ -49,6 +51,69 @@ class Text(Parameter):
 
     def parse(self, data: Any) -> str:
         return wire.parse_text(data, field=self.name)
+
+
+class Line(Text):
+    """The same as people may see it: without control characters and such as turn the direction of writing.
+
+    multiline: line breaks stay.
+    """
+
+    def __init__(self, *, longest: int = 255, multiline: bool = False, **options: Any) -> None:
+        self.longest, self.multiline = longest, multiline
+        super().__init__(**options)
+
+    def parse(self, data: Any) -> str:
+        text = wire.parse_text(data, field=self.name, longest=self.longest)
+        seen = texts.lines(text) if self.multiline else texts.line(text)
+        if self.required and not seen:
+            self.fail("required")
+        return seen
+
+
+class Link(Parameter):
+    """An absolute http(s) link without credentials in it."""
+
+    def parse(self, data: Any) -> str:
+        text = wire.parse_text(data, field=self.name, longest=texts.LONGEST_LINK)
+        link = texts.web_link(text)
+        if link is None:
+            raise WrongFormat(field=self.name)
+        return link
+
+
+class Email(Parameter):
+    """An e-mail address."""
+
+    LONGEST = 254
+
+    def parse(self, data: Any) -> str:
+        text = wire.parse_text(data, field=self.name, longest=self.LONGEST)
+        try:
+            validate_email(text)
+        except DjangoValidationError:
+            raise NotEmail(field=self.name) from None
+        return text
+
+
+class Amount(Parameter):
+    """An amount: a decimal in a string, or a number, of at most 8 places."""
+
+    def parse(self, data: Any) -> Decimal:
+        return wire.parse_amount(data, places=PRECISION, field=self.name)
+
+
+class OneOf(Parameter):
+    """One of a few words."""
+
+    def __init__(self, *, words: Sequence[str], **options: Any) -> None:
+        self.words = tuple(words)
+        super().__init__(**options)
+
+    def parse(self, data: Any) -> str:
+        if not isinstance(data, str) or data not in self.words:
+            self.fail("invalid")
+        return data
 
 
 class Boolean(Parameter):

@@ -1,7 +1,7 @@
 """`manage.py drain`: works the queues without any broker, for when Valkey is dead or nothing else runs.
 
-The inbox and the outbox, and, where this process holds a processor's credentials, the sender's pools and
-prices too. Safe beside running workers: rows are claimed the same way.
+The inbox, the outbox and invoices whose time is up, and, where this process holds a processor's credentials,
+the sender's pools and prices too. Safe beside running workers: rows are claimed the same way.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Command(BaseCommand):
     def _work(self) -> bool:
         """One round over every queue; whether there was anything to do."""
         busy = bool(incoming.process(now=clock.now()))
+        busy |= bool(tasks.expire_once())
         for health in Health:
             with Courier(health=health) as courier:
                 while courier.step():
