@@ -3,8 +3,9 @@
 Pure; nothing of Bursar's is imported, the published lists of retries stand here again. A gap is measured
 between two arrivals at the receiver, plus the time that was skipped in between (see `delivery_clock`).
 What a killed worker leaves is allowed exactly: its try may have arrived or not, it is found lost once its
-lease has run out and not before, and the next one is due at once. While no worker runs, or an endpoint's
-two hands are both held by the dead, nothing is sent.
+lease has run out and not before, and the next one is due at once: as soon as one of the endpoint's two hands
+is free, which a receiver that never answers holds for as long as a try may take. While no worker runs, or
+both hands are held by the dead, nothing is sent.
 """
 
 from __future__ import annotations
@@ -94,12 +95,15 @@ def alive(since: float, until: float, down: Down) -> float:
     return until - since - sum(max(0.0, min(until, end) - max(since, start)) for start, end in down)
 
 
-def downtimes(callbacks: Sequence[Callback], down: Down) -> dict[int, Down]:
-    """For each endpoint, when a worker was dead or all that it may have at once was held by dead ones."""
+def downtimes(callbacks: Sequence[Callback], down: Down, *, living: bool = False) -> dict[int, Down]:
+    """For each endpoint, when a worker was dead or all that it may have at once was held by dead ones.
+
+    living: or held by anybody.
+    """
     held: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for callback in callbacks:
         held[callback.endpoint] += [
-            (turn.claimed, turn.settled or turn.claimed) for turn in callback.turns if turn.lost
+            (turn.claimed, turn.settled or turn.claimed) for turn in callback.turns if turn.lost or living
         ]
     return {endpoint: _merged([*down, *_all_hands(leases)]) for endpoint, leases in held.items()}
 
@@ -137,12 +141,12 @@ def judge(
     newest: dict[int, int] = defaultdict(int)
     for callback in callbacks:
         newest[callback.subject] = max(newest[callback.subject], callback.version)
-    dead = downtimes(callbacks, down)
+    dead, busy = downtimes(callbacks, down), downtimes(callbacks, down, living=True)
     for callback in callbacks:
         down = dead[callback.endpoint]
         found.broken += _turns(callback, down)
         found.broken += _end(callback, has_newer=callback.version < newest[callback.subject])
-        found.broken += _gaps(callback, found, lag, down)
+        found.broken += _gaps(callback, found, lag, down, busy[callback.endpoint])
         found.lost += sum(turn.lost for turn in callback.turns)
         if callback.arrivals:
             came = min(arrival.wall for arrival in callback.arrivals)
@@ -224,11 +228,11 @@ def _end(callback: Callback, *, has_newer: bool) -> Iterator[str]:
         yield f"{who} was sent again after it had been taken"
 
 
-def _gaps(callback: Callback, found: Findings, lag: float, down: Down) -> Iterator[str]:
+def _gaps(callback: Callback, found: Findings, lag: float, down: Down, busy: Down) -> Iterator[str]:
     for turn, following in zip(callback.turns, callback.turns[1:], strict=False):
         which = f"callback {callback.id}, try {following.number}"
         if turn.lost:
-            waited = alive(turn.settled or 0.0, following.claimed, down)
+            waited = alive(turn.settled or 0.0, following.claimed, busy)
             if waited > AT_ONCE_SECONDS:
                 yield f"{which} was due at once and began {waited:.1f} s late"
             continue

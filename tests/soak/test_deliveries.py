@@ -105,6 +105,24 @@ class TestTheOracle:
         broken = judge([one], [arrival("s", again)], lag=0.0).broken
         assert (broken == []) is is_right
 
+    @pytest.mark.parametrize(("hands", "is_right"), [(2, True), (1, False)])
+    def test_waits_after_a_lost_try_for_a_hand_that_is_free(self, hands, is_right):
+        lost = turn(1, START, None, lost=True, settled=START + 25)
+        again = START + 34
+        one = replace(callback(lost, turn(2, again)), created=again - 1.0)
+        hanging = [
+            callback(
+                turn(1, START + 25, None, claimed=START + 24, settled=START + 33),
+                state="exhausted",
+                version=2 + hand,
+                sha=f"{hand}",
+            )
+            for hand in range(hands)
+        ]
+        came = [arrival("s", again), *(arrival(f"{hand}", START + 24.5, "hang") for hand in range(hands))]
+        late = [text for text in judge([one, *hanging], came, lag=0.0).broken if "at once" in text]
+        assert (late == []) is is_right
+
     def test_gives_an_endpoint_the_time_in_which_the_dead_hold_both_hands(self):
         def lost(at: float) -> Turn:
             return turn(1, at, None, lost=True, claimed=at, settled=at + 25)
