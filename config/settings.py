@@ -91,6 +91,11 @@ SANDBOX_CONTROL = (
 if PRODUCTION and any(SANDBOX_CONTROL):
     raise ImproperlyConfigured("The sandbox cannot be reached from production: unset BURSAR_SANDBOX_*")
 
+# --- Conversions -----------------------------------------------------------------------------------
+# How far the house may stand open in one currency, in EUR, before it promises no further price.
+CONVERSION_LIMIT_EUR = Decimal(env.str("BURSAR_CONVERSION_LIMIT_EUR", default="100000"))
+CALCULATIONS_A_MINUTE = env.int("BURSAR_CALCULATIONS_A_MINUTE", default=30)  # of one client address
+
 # --- Money out -----------------------------------------------------------------------------------
 _cool_down_hours = env.int("BURSAR_CONTACT_COOL_DOWN_HOURS", default=24)
 if _cool_down_hours < 0 or (PRODUCTION and not _cool_down_hours):

@@ -49,6 +49,11 @@ def of_amounts(amounts: Sequence[Money], prices: Mapping[Pair, Rate]) -> Worth:
     )
 
 
+def in_eur(money: Money, prices: Mapping[Pair, Rate]) -> Money | None:
+    """What `money` is worth in EUR, exact; None without a price."""
+    return _in(SHOWN_IN, money, prices)
+
+
 def _in(target: str, money: Money, prices: Mapping[Pair, Rate]) -> Money | None:
     """At the direct price, or by way of bitcoin where there is none."""
     if money.currency == target:

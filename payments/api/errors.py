@@ -15,6 +15,7 @@ from merchants.errors import Refusal
 from payments.addresses import PoolEmpty
 from payments.invoices import CannotBeFailed, UnknownInvoice
 from payments.wire import BadContent
+from payments.withdrawal_rules import Wrong
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +52,12 @@ def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
 
 
 def _refused(error: Refusal) -> Response:
-    """One sentence under the field's name, and for programs a code where the contract has one."""
+    """A sentence under each field's name, and for programs a code where the contract has one."""
+    sentences = error.sentences if isinstance(error, Wrong) else {error.field: str(error)}
     code = {"code": error.code} if isinstance(error, CannotBeFailed) else {}
     missing = isinstance(error, UnknownInvoice)
     return Response(
-        {"errors": {error.field: str(error), **code}},
+        {"errors": {**sentences, **code}},
         status=status.HTTP_404_NOT_FOUND if missing else status.HTTP_400_BAD_REQUEST,
     )
 

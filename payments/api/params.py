@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, cast
 
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.core.validators import validate_email
 from rest_framework import serializers
+from rest_framework.fields import SkipField, empty
 
 from merchants.errors import Refusal
 from payments import texts, wire
@@ -149,15 +150,22 @@ class EnabledCurrency(Parameter):
 
 
 class Person(Parameter):
-    """Compliance data about an end user: kept as given, its shape checked when it is there."""
+    """Compliance data about an end user: kept as given, its shape checked when it is there.
+
+    kind: the parameter that says which shape it has.
+    """
 
     SHAPES: ClassVar[dict[str, tuple[str, ...]]] = {
         "natural": ("first_name", "last_name", "date_of_birth"),
         "legal": ("legal_name", "country_of_registration"),
     }
 
+    def __init__(self, *, kind: str = "sender_type", **options: Any) -> None:
+        self.kind = kind
+        super().__init__(**options)
+
     def parse(self, data: Any) -> Mapping[str, Any]:
-        shape = self.SHAPES.get(str(self.parent.initial_data.get("sender_type")))
+        shape = self.SHAPES.get(str(self.parent.initial_data.get(self.kind)))
         if not isinstance(data, dict):
             raise NotAnObject(field=self.name)
         if shape is None:
@@ -182,14 +190,36 @@ def _storable(value: Any) -> Any:
 
 
 class Params(serializers.Serializer[Any]):
-    """A set of parameters. `read` returns the values or raises with all sentences."""
+    """A set of parameters. `read` returns the values or raises with all sentences.
+
+    `read_each` returns the values that can be read and the sentences of the others, for a verb that goes on
+    to judge them together.
+    """
 
     @classmethod
     def read(cls, data: Mapping[str, Any], **context: Any) -> dict[str, Any]:
-        present = {name: value for name, value in data.items() if value is not None and value != ""}
-        params = cls(data=present, context=context)
+        params = cls(data=_present(data), context=context)
         params.is_valid(raise_exception=True)
         return dict(params.validated_data)
+
+    @classmethod
+    def read_each(cls, data: Mapping[str, Any], **context: Any) -> tuple[dict[str, Any], dict[str, str]]:
+        present = _present(data)
+        params = cls(data=present, context=context)
+        values: dict[str, Any] = {}
+        sentences: dict[str, str] = {}
+        for name, parameter in params.fields.items():
+            try:
+                values[name] = parameter.run_validation(present.get(name, empty))
+            except serializers.ValidationError as error:
+                sentences[name] = str(cast(list[str], error.detail)[0])
+            except SkipField:
+                continue
+        return values, sentences
+
+
+def _present(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if value is not None and value != ""}
 
 
 class CurrenciesListParams(Params):

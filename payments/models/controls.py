@@ -181,7 +181,8 @@ class Stop(models.Model):
 class Alert(models.Model):
     """Something that people must look at: a row, a mail and a banner. merchant: none for operators alone.
 
-    key: what it is about, so that one matter raises one alert until it is cleared.
+    key: what it is about, so that one matter raises one alert until it is cleared. mailed_at: when letters
+    about it were written.
     """
 
     merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, null=True)
@@ -189,6 +190,7 @@ class Alert(models.Model):
     key = models.CharField(max_length=150)
     text = models.CharField(max_length=500)
     raised_at = models.DateTimeField()
+    mailed_at = models.DateTimeField(null=True)
     cleared_at = models.DateTimeField(null=True)
     cleared_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"

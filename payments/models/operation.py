@@ -93,7 +93,8 @@ class CreditedTo(models.TextChoices):
 class OperationQuerySet(TenantQuerySet["Operation"]):
     def for_bodies(self) -> OperationQuerySet:
         """With all that a callback's body needs."""
-        return self.select_related("address").prefetch_related("legs", "fees")
+        rows = self.select_related("address", "withdrawal", "future_deposit__future")
+        return rows.prefetch_related("legs", "fees")
 
 
 class Operation(models.Model):

@@ -285,6 +285,7 @@ class Withdrawal(models.Model):
     def is_closed(self) -> bool:
         return self.state not in OPEN
 
+    SAYING: ClassVar = ["outcome", "outcome_txid", "outcome_reason", "outcome_said_by", "outcome_said_at"]
     DECIDING: ClassVar = ["state", "decided_by", "decided_at", "decision_reason", "approved_hash"]
     """What people's decision writes."""
     ENDING: ClassVar = ["state", "external_id", "closed_at", "next_ask_at"]
@@ -309,3 +310,14 @@ class Withdrawal(models.Model):
         """Its outcome is known, once and for all; unsaved."""
         self.advance(state)
         self.closed_at, self.next_ask_at = now, None
+
+    def say(self, *, outcome: str, txid: str, reason: str, by: User, now: datetime) -> None:
+        """The first person's word on an unknown outcome."""
+        self.outcome, self.outcome_txid, self.outcome_reason = outcome, txid, reason
+        self.outcome_said_by, self.outcome_said_at = by, now
+        self.save(update_fields=self.SAYING)
+
+    def agree(self, *, by: User) -> None:
+        """The second person's consent; the database refuses the first one's."""
+        self.outcome_agreed_by = by
+        self.save(update_fields=["outcome_agreed_by"])
