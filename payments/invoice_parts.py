@@ -41,7 +41,8 @@ def follow(
     _end_overdue(cases.values(), now)
     by_subject = {entry.subject: entry for entry in booked}
     for wave in rounds(operations, of=lambda operation: operation.address_id):
-        _follow(wave, cases, by_subject, entries, now)
+        _count(wave, cases, by_subject, entries, now)
+    _close(list(cases.values()), entries, now)
 
 
 def end(*, invoices: Sequence[Invoice], now: datetime, error: str = "") -> None:
@@ -121,6 +122,8 @@ class _Case:
             until = now + invoice_rules.CONFIRMED_WITHIN
             invoice.advance(status=InvoiceStatus.PROCESSING, now=now, release_at=until)
             self.told = True
+        elif self.told and invoice.status == InvoiceStatus.PROCESSING and self.is_paid:
+            self.told = False  # it is confirmed in a moment, and told then
         elif self.told:
             invoice.touch(now)
 
@@ -160,18 +163,18 @@ class _Case:
         entries.append(NewEntry(key, "invoice", invoice.subject, now, lines))
 
 
-def _follow(
+def _count(
     wave: Sequence[Operation],
     cases: Mapping[int, _Case],
     booked: Mapping[str, NewEntry],
     entries: list[NewEntry],
     now: datetime,
 ) -> None:
-    """Each invoice once: its merchant is told of a new sum first, then of the end that it brings."""
+    """Counts a deposit for each invoice and tells of the new sum."""
     concerned = []
     for operation in wave:
         case = cases[operation.address_id or 0]
-        case.told = case.unbooked = False
+        case.told = False
         part, entry = case.count(operation, now), booked.get(operation.subject)
         if entry is not None:
             if part.taken and not operation.is_booked:
@@ -180,10 +183,14 @@ def _follow(
         case.move(now)
         concerned.append(case)
     _tell([case for case in concerned if case.told])
-    for case in concerned:
+
+
+def _close(cases: Sequence[_Case], entries: list[NewEntry], now: datetime) -> None:
+    """Once everything is counted and what holds the money is booked: tells of the end that it brings."""
+    for case in cases:
         case.close(now, entries)
-    _write(concerned)
-    events.invoices_changed([case.invoice for case in concerned if case.told])
+    _write(cases)
+    events.invoices_changed([case.invoice for case in cases if case.told])
 
 
 def _end_overdue(cases: Iterable[_Case], now: datetime) -> None:

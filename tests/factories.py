@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from merchants import keys
 from merchants.models import Merchant, User
 from payments import currencies, ledger
-from payments.models import Address, Processor, Route, Terms
+from payments.models import Address, Invoice, Processor, Route, Terms
 from payments.models.account import AccountKind
 from payments.models.route import RouteOperation
 from payments.money import Money
@@ -94,6 +94,29 @@ def address(merchant: Merchant, currency: str = "BTC", **options: Any) -> Addres
         "taken_at": NOW,
     }
     return Address.objects.create(merchant=merchant, currency=currency, **defaults | options)
+
+
+def invoice(merchant: Merchant, **options: Any) -> Invoice:
+    """An invoice over 106.75 EUR whose payer has not chosen yet; with a timer unless told otherwise."""
+    number = next(_numbers)
+    timer = options.setdefault("timer", True)
+    defaults: dict[str, Any] = {
+        "wire_id": number,
+        "foreign_id": f"inv-{number}",
+        "code": f"{number:022d}",
+        "mode": "fill_or_kill",
+        "title": "An order",
+        "currency": "EUR",
+        "amount": Decimal("106.75"),
+        "url_success": "https://shop.example/ok",
+        "url_failed": "https://shop.example/no",
+        "status": "pending" if timer else "created",
+        "fixed_at": NOW if timer else None,
+        "release_at": NOW + timedelta(minutes=15) if timer else None,
+        "created_at": NOW,
+        "changed_at": NOW,
+    }
+    return Invoice.objects.create(merchant=merchant, **defaults | options)
 
 
 def notice(to: Address, amount: str = "0.01500000", **options: Any) -> DepositNotice:
