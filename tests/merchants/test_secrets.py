@@ -104,6 +104,6 @@ class TestNewKeys:
         changed = key[:place] + letter + key[place + 1 :]
         assert secrets.is_well_formed(changed) is (changed == key)
 
-    @pytest.mark.parametrize("text", ["", "bpk_", "abc", "xyz_" + secrets.new_public_key()[4:]])
+    @pytest.mark.parametrize("text", ["", "bpk_", "abc", "xyz_"])
     def test_are_told_from_other_texts(self, text):
         assert not secrets.is_well_formed(text)
