@@ -18,6 +18,7 @@ from payments.models import (
     Address,
     AddressOrigin,
     CreditedTo,
+    Future,
     Leg,
     LegType,
     Operation,
@@ -43,7 +44,7 @@ class Verdict:
     """What a deposit is, by one notice.
 
     received: gross. net: what the merchant gets. credited: what the processor credited us, None while
-    nothing was. fee: ours, charged to the merchant.
+    nothing was. fee: ours, charged to the merchant. difference: what it made beyond a held price.
     """
 
     status: OperationStatus
@@ -53,6 +54,7 @@ class Verdict:
     fee: Money
     credited: Money | None
     credited_to: CreditedTo
+    difference: Money | None = None
 
 
 def demand_sane(notice: DepositNotice, *, currency: str, convert_to: str) -> None:
@@ -120,11 +122,18 @@ def is_late(operation: Operation, notice: DepositNotice) -> bool:
     return bool(operation.heard_at and notice.heard_at and notice.heard_at < operation.heard_at)
 
 
-def judge(notice: DepositNotice, *, address: Address, terms: Terms | None, blocked: bool) -> Verdict:
+def judge(
+    notice: DepositNotice,
+    *,
+    address: Address,
+    terms: Terms | None,
+    blocked: bool,
+    future: Future | None = None,
+) -> Verdict:
     """What the deposit is by this notice alone, whatever was recorded before.
 
-    One to an invoice's address counts however small it is, and costs nothing by itself: it is held whole until
-    its invoice is paid, and the fee is the invoice's.
+    One to an invoice's address counts however small it is, and costs nothing by itself: it is held whole
+    until its invoice is paid, and the fee is the invoice's.
     """
     for_invoice = address.origin == AddressOrigin.INVOICE
     received = notice.received or Money.zero(address.convert_to or notice.sent.currency)
@@ -133,25 +142,27 @@ def judge(notice: DepositNotice, *, address: Address, terms: Terms | None, block
     credited = _credited(notice, received)
     if terms is not None and not for_invoice and notice.sent.amount < terms.deposit_minimum:
         return _cancelled(received, BELOW_MINIMUM, credited)
+    given = received if future is None else future.converted(notice.sent)
     if notice.status == DepositStatus.NOT_CONFIRMED:
         return Verdict(
             status=OperationStatus.NOT_CONFIRMED,
             error="",
-            received=received,
-            net=received,
+            received=given,
+            net=given,
             fee=Money.zero(received.currency),
             credited=None,
             credited_to=CreditedTo.NOWHERE,
         )
-    net, fee = _split(received, address, None if for_invoice else terms)
+    net, fee = _split(given, address, None if for_invoice else terms)
     return Verdict(
         status=OperationStatus.CONFIRMED,
         error="",
-        received=received,
+        received=given,
         net=net,
         fee=fee,
         credited=credited,
         credited_to=CreditedTo.HELD if blocked or for_invoice else CreditedTo.AVAILABLE,
+        difference=None if future is None else received - given,
     )
 
 
@@ -197,8 +208,10 @@ def booking(
             ledger.at_processor(processor_id, verdict.received, ledger.AccountKind.DUST),
         ]
     to_merchant = ledger.held if verdict.credited_to == CreditedTo.HELD else ledger.credit
+    difference = verdict.difference or Money.zero(verdict.received.currency)
     return [
-        *from_processor(verdict.received, verdict.credited, notice, processor_id=processor_id),
+        *from_processor(verdict.received + difference, verdict.credited, notice, processor_id=processor_id),
+        ledger.house(ledger.AccountKind.CONVERSION, difference),
         to_merchant(merchant_id, verdict.net),
         ledger.house(ledger.AccountKind.FEE_INCOME, verdict.fee),
     ]

@@ -13,16 +13,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from merchants.models import Merchant
-from payments import addresses, deposit_rules, events, invoice_parts, ledger, rates, suspense, terms
+from payments import (
+    addresses,
+    deposit_rules,
+    events,
+    futures,
+    invoice_parts,
+    ledger,
+    rates,
+    suspense,
+    terms,
+    turns,
+)
 from payments.deposit_rules import Contradiction
 from payments.ledger import NewEntry
 from payments.models import (
     Address,
-    AddressOrigin,
     CreditedTo,
+    Future,
     Leg,
     LegType,
     Operation,
@@ -89,6 +100,7 @@ class _Round:
     unmatched: dict[str, UnmatchedDeposit]
     addresses: dict[tuple[str, str | None], Address]
     terms: dict[tuple[int, str], Terms]
+    held: futures.Held
     ids: Iterator[tuple[int, int, int, int]]
 
     new: list[Operation] = field(default_factory=list)
@@ -108,9 +120,9 @@ class _Round:
         entries: list[NewEntry],
     ) -> _Round:
         external_ids = [notice.external_id for notice in notices]
-        _take_turns(processor, external_ids)
+        turns.take(f"{processor.pk}:{external_id}" for external_id in external_ids)
         operations = {
-            operation.external_id: operation
+            operation.external_id or "": operation
             for operation in Operation.objects.filter(processor=processor, external_id__in=external_ids)
             .select_related("address__merchant", "terms")
             .prefetch_related("legs")
@@ -119,7 +131,7 @@ class _Round:
         }
         fresh = [notice for notice in notices if notice.external_id not in operations]
         unmatched = suspense.known(processor, external_ids)
-        found = _addresses(processor, fresh)
+        found = addresses.taken_at(processor, map(_coordinates, fresh))
         everybody = [*found.values(), *(operation.came_to for operation in operations.values())]
         currencies = {notice.sent.currency for notice in notices}
         return cls(
@@ -134,6 +146,7 @@ class _Round:
                 {(row.merchant_id, code) for row in everybody if row.merchant_id for code in currencies},
                 now=now,
             ),
+            held=futures.held_for(fresh=found.values(), known=operations.values(), now=now),
             ids=iter(new_ids(len(fresh))),
         )
 
@@ -165,7 +178,8 @@ class _Round:
 
     def _create(self, address: Address, notice: DepositNotice) -> None:
         deposit_rules.demand_sane(notice, currency=address.currency, convert_to=address.convert_to)
-        verdict = self._judge(address, notice)
+        future = self.held.choose(address, notice)
+        verdict = self._judge(address, notice, future=future)
         operation_id, wire_id, leg_id, exchange_leg_id = next(self.ids)
         merchant = _owner(address)
         operation = Operation(
@@ -185,6 +199,7 @@ class _Round:
             created_at=self.now,
             changed_at=self.now,
         )
+        self.held.bind(operation, future)
         self._receive(operation, notice, verdict.received, verdict.net)
         self.new_legs.append(deposit_rules.deposit_leg(operation, leg_id, notice))
         self.new.append(operation)
@@ -202,7 +217,7 @@ class _Round:
         deposit_rules.demand_news(operation, notice)
         if deposit_rules.is_late(operation, notice):
             return
-        verdict = self._judge(address, notice, agreed=operation.terms)
+        verdict = self._judge(address, notice, agreed=operation.terms, future=self.held.of(operation))
         leg = next(leg for leg in operation.legs.all() if leg.type == LegType.DEPOSIT)
         leg.follow(txid=notice.txid, confirmations=notice.confirmations, risk=deposit_rules.risk(notice))
         self.changed_legs.append(leg)
@@ -229,7 +244,9 @@ class _Round:
             key = operation.book(credited_to=CreditedTo.NOWHERE, credited=None)
             self._enter(key, "deposit_reversal", operation, ledger.undo(operation.subject))
         elif verdict.credited is not None and not operation.is_booked:
-            key = operation.book(credited_to=verdict.credited_to, credited=verdict.credited.amount)
+            key = operation.book(
+                credited_to=verdict.credited_to, credited=min(verdict.credited, verdict.received).amount
+            )
             lines = deposit_rules.booking(
                 verdict, notice, merchant_id=operation.merchant_id, processor_id=self.processor.pk
             )
@@ -270,7 +287,9 @@ class _Round:
     # --- shared ---
 
     def _receive(self, operation: Operation, notice: DepositNotice, received: Money, net: Money) -> None:
-        rate = rates.of_pair(processor=self.processor, source=notice.sent.currency, target=received.currency)
+        pair = {"source": notice.sent.currency, "target": received.currency}
+        future = self.held.of(operation)
+        rate = future.rate if future else rates.of_pair(processor=self.processor, **pair)
         operation.receive(
             received=received,
             net=net,
@@ -279,7 +298,11 @@ class _Round:
         )
 
     def _judge(
-        self, address: Address, notice: DepositNotice, agreed: Terms | None = None
+        self,
+        address: Address,
+        notice: DepositNotice,
+        agreed: Terms | None = None,
+        future: Future | None = None,
     ) -> deposit_rules.Verdict:
         """By the terms that held when the deposit was first seen, whatever has been agreed since."""
         return deposit_rules.judge(
@@ -287,6 +310,7 @@ class _Round:
             address=address,
             terms=agreed or self._terms(address, notice),
             blocked=_owner(address).is_blocked,
+            future=future,
         )
 
     def _terms(self, address: Address, notice: DepositNotice) -> Terms | None:
@@ -299,6 +323,7 @@ class _Round:
         self._forget_what_no_longer_stands()
         Leg.objects.bulk_create(self.new_legs)
         OperationFee.objects.bulk_create(self.new_fees)
+        self.held.write()
 
     def _forget_what_no_longer_stands(self) -> None:
         """A deposit that changed shows the fee and the conversion of its present state only."""
@@ -310,30 +335,8 @@ class _Round:
             Leg.objects.filter(operation__in=converted, type=LegType.EXCHANGE).delete()
 
 
-def _take_turns(processor: Processor, external_ids: Sequence[str]) -> None:
-    """Two workers never record one deposit at once; a row that does not exist yet cannot be locked.
-
-    The locks are taken in one order and end with the transaction.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(k) FROM (SELECT DISTINCT hashtextextended(%s::text || e, 0) AS k"
-            " FROM unnest(%s::text[]) AS e ORDER BY k) AS turns",
-            [f"{processor.pk}:", list(external_ids)],
-        )
-
-
 def _coordinates(notice: DepositNotice) -> tuple[str, str | None]:
     return addresses.lookup(notice.sent.currency, notice.address), notice.tag
-
-
-def _addresses(
-    processor: Processor, notices: Sequence[DepositNotice]
-) -> dict[tuple[str, str | None], Address]:
-    """The taken addresses that the notices name, by (lookup, tag)."""
-    lookups = {lookup for lookup, _ in map(_coordinates, notices)}
-    rows = Address.objects.filter(processor=processor, lookup__in=lookups).select_related("merchant")
-    return {(row.lookup or "", row.tag): row for row in rows if row.origin != AddressOrigin.POOL}
 
 
 def _owner(address: Address) -> Merchant:

@@ -68,6 +68,15 @@ def current(*, merchant: Merchant, now: datetime) -> Mapping[Pair, Rate]:
     return {Pair(rate.source, rate.target): rate for rate in fresh}
 
 
+def fresh(*, merchant: Merchant, source: str, target: str, now: datetime) -> Rate:
+    """The merchant's processor's price of one pair. Raises `NoRate` where there is none, or none fresh."""
+    seen = Rate.objects.filter(processor=_source(merchant, now), seen_at__gte=Now() - STALE_AFTER)
+    rate = seen.filter(source=source, target=target, is_current=True).first()
+    if rate is None:
+        raise NoRate
+    return rate
+
+
 def of_pair(*, processor: Processor, source: str, target: str) -> Rate | None:
     """What the processor quotes for a conversion now, fresh or not; None where nothing is converted."""
     if source == target:
@@ -82,14 +91,20 @@ def converts(*, merchant: Merchant, source: str, target: str, now: datetime) -> 
     ).exists()
 
 
+def targets(*, merchant: Merchant, source: str, now: datetime) -> frozenset[str]:
+    """Into what the merchant's processor converts `source`, fresh or not."""
+    pairs = Rate.objects.filter(processor=_source(merchant, now), source=source, is_current=True)
+    return frozenset(pairs.values_list("target", flat=True))
+
+
 def _source(merchant: Merchant, now: datetime) -> Processor | None:
     return Route.objects.choose(merchant=merchant, currency="", operation=RouteOperation.EXCHANGE, now=now)
 
 
 def prune() -> int:
-    """Removes prices older than a week that no operation refers to; returns how many."""
-    old = Rate.objects.filter(is_current=False, seen_at__lt=Now() - KEPT_FOR, operation__isnull=True)
-    return old.delete()[0]
+    """Removes prices older than a week that nothing refers to; returns how many."""
+    old = Rate.objects.filter(is_current=False, seen_at__lt=Now() - KEPT_FOR)
+    return old.filter(operation=None, invoice=None, quote=None, future=None).delete()[0]
 
 
 def inverse(price: Decimal) -> Decimal:

@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Protocol
 
 from celery import shared_task
 from django.db import connection, transaction
 
+from merchants import clock
 from merchants.tasks import (
     END_OVERDUE_DUE_SQL,
     FORGET_DUE_SQL,
     SEND_MAIL_DUE_SQL,
     WRITE_AUDIT_HEAD_DUE_SQL,
 )
-from payments import addresses, doorbell, rates
+from payments import (
+    addresses,
+    alerts,
+    approvals,
+    doorbell,
+    exchange_sending,
+    exchanges,
+    invoices,
+    outcomes,
+    rates,
+    reconciliation,
+    sending,
+)
 from payments.doorbell import Bell
 from payments.models import Processor
 from payments.processors import registry
-from payments.processors.base import ProcessorError
+from payments.processors.base import Outbound, ProcessorError
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +69,53 @@ PRUNE_RATES = doorbell.register(
             SELECT 1 FROM payments_rate r
              WHERE NOT is_current AND seen_at < now() - interval '7 days 1 hour'
                AND NOT EXISTS (SELECT 1 FROM payments_operation o WHERE o.rate_id = r.id)
+               AND NOT EXISTS (SELECT 1 FROM payments_invoice i WHERE i.rate_id = r.id)
+               AND NOT EXISTS (SELECT 1 FROM payments_quote q WHERE q.rate_id = r.id)
+               AND NOT EXISTS (SELECT 1 FROM payments_future f WHERE f.rate_id = r.id)
         """,
     )
+)
+PRUNE_QUOTES = doorbell.register(
+    Bell(
+        task="payments.tasks.prune_quotes",
+        queue="work",
+        due_sql=f"""
+            SELECT 1 FROM payments_quote q
+             WHERE release_at < {clock.now_sql()} - interval '7 days 1 hour'
+               AND NOT EXISTS (SELECT 1 FROM payments_exchange x WHERE x.quote_id = q.id)
+        """,  # noqa: S608 - an expression of the program's own
+    )
+)
+WORK_EXCHANGES = doorbell.register(
+    Bell(task="payments.tasks.work_exchanges", queue="sender", due_sql=exchange_sending.DUE_SQL)
+)
+EXPIRE_INVOICES = doorbell.register(
+    Bell(
+        task="payments.tasks.expire_invoices",
+        queue="work",
+        due_sql=f"""
+            SELECT 1 FROM payments_invoice
+             WHERE status IN ('pending', 'processing') AND release_at <= {clock.now_sql()}
+        """,  # noqa: S608 - an expression of the program's own
+    )
+)
+SEND_APPROVED = doorbell.register(
+    Bell(task="payments.tasks.send_approved", queue="sender", due_sql=sending.SEND_DUE_SQL)
+)
+ASK_WITHDRAWALS = doorbell.register(
+    Bell(task="payments.tasks.ask_withdrawals", queue="sender", due_sql=sending.ASK_DUE_SQL)
+)
+RECONCILE = doorbell.register(
+    Bell(task="payments.tasks.reconcile", queue="sender", due_sql=reconciliation.due_sql())
+)
+TELL_STUCK = doorbell.register(
+    Bell(task="payments.tasks.tell_stuck", queue="work", due_sql=outcomes.due_sql())
+)
+MAIL_ALERTS = doorbell.register(
+    Bell(task="payments.tasks.mail_alerts", queue="work", due_sql=alerts.MAIL_DUE_SQL)
+)
+EXPIRE_WITHDRAWALS = doorbell.register(
+    Bell(task="payments.tasks.expire_withdrawals", queue="work", due_sql=approvals.DUE_SQL)
 )
 END_OVERDUE_KEYS = doorbell.register(
     Bell(
@@ -95,6 +156,118 @@ def prune_rates(**_ignored: Any) -> None:
     rates.prune()
 
 
+@shared_task(name=EXPIRE_INVOICES.task, time_limit=60, soft_time_limit=50)
+def expire_invoices(**_ignored: Any) -> None:
+    """Fails the invoices whose time is up."""
+    doorbell.drain(EXPIRE_INVOICES, expire_once)
+
+
+def expire_once() -> int:
+    """One batch of invoices whose time is up."""
+    return invoices.expire_due(now=clock.now())
+
+
+@shared_task(name=PRUNE_QUOTES.task, time_limit=120, soft_time_limit=100)
+def prune_quotes(**_ignored: Any) -> None:
+    """Forgets promised prices that nobody took up; once an hour at the most."""
+    exchanges.prune(now=clock.now())
+
+
+@shared_task(name=WORK_EXCHANGES.task, time_limit=290, soft_time_limit=280)
+def work_exchanges(**_ignored: Any) -> None:
+    """Hands exchanges to their processors, and asks what became of those that are open."""
+    doorbell.drain(WORK_EXCHANGES, work_exchanges_once)
+
+
+def work_exchanges_once() -> int:
+    """A batch of each processor's exchanges; 0 when nothing is due."""
+    return sum(_work_exchanges(processor) for processor in Processor.objects.filter(is_active=True))
+
+
+@shared_task(name=SEND_APPROVED.task, time_limit=120)
+def send_approved(**_ignored: Any) -> None:
+    """Hands approved withdrawals to their processors, one after another."""
+    doorbell.drain(SEND_APPROVED, send_once)
+
+
+@shared_task(name=ASK_WITHDRAWALS.task, time_limit=120)
+def ask_withdrawals(**_ignored: Any) -> None:
+    """Asks processors what became of the orders whose outcome is open."""
+    doorbell.drain(ASK_WITHDRAWALS, ask_once)
+
+
+@shared_task(name=RECONCILE.task, time_limit=120)
+def reconcile(**_ignored: Any) -> None:
+    """Sets what processors say of our balances beside the books."""
+    reconcile_once()
+
+
+@shared_task(name=TELL_STUCK.task, time_limit=60, soft_time_limit=50)
+def tell_stuck(**_ignored: Any) -> None:
+    """Tells people which withdrawals hang."""
+    doorbell.drain(TELL_STUCK, lambda: outcomes.tell_stuck(now=clock.now()))
+
+
+@shared_task(name=MAIL_ALERTS.task, time_limit=60, soft_time_limit=50)
+def mail_alerts(**_ignored: Any) -> None:
+    """Writes the letters about alerts."""
+    doorbell.drain(MAIL_ALERTS, lambda: alerts.mail_due(now=clock.now()))
+
+
+@shared_task(name=EXPIRE_WITHDRAWALS.task, time_limit=60, soft_time_limit=50)
+def expire_withdrawals(**_ignored: Any) -> None:
+    """Gives the money of withdrawals back that nobody approved in time."""
+    doorbell.drain(EXPIRE_WITHDRAWALS, expire_withdrawals_once)
+
+
+def expire_withdrawals_once() -> int:
+    """One batch of withdrawals that nobody approved in time."""
+    return approvals.expire_due(now=clock.now())
+
+
+def send_once() -> int:
+    """One withdrawal of each active processor; 0 when none is due."""
+    return _each(Processor.objects.filter(is_active=True), "withdrawals", sending.send_due)
+
+
+def ask_once() -> int:
+    """One open order of each processor, an inactive one's too; 0 when none is due."""
+    return _each(Processor.objects.all(), "open orders", sending.ask_due)
+
+
+def reconcile_once() -> int:
+    """How many balances were compared; a processor that does not answer is left in peace for a minute."""
+
+    def look(*, processor: Processor, outbound: Outbound, now: datetime) -> int:
+        if time.monotonic() < _silent_until.get(processor.pk, 0):
+            return 0
+        _silent_until[processor.pk] = time.monotonic() + _SILENCE_SECONDS
+        rows = reconciliation.look(processor=processor, outbound=outbound, now=now)
+        del _silent_until[processor.pk]
+        return len(rows)
+
+    return _each(Processor.objects.filter(is_active=True), "balances", look)
+
+
+_SILENCE_SECONDS = 60.0
+_silent_until: dict[int, float] = {}
+
+
+class _Work(Protocol):
+    def __call__(self, *, processor: Processor, outbound: Outbound, now: datetime) -> int: ...
+
+
+def _each(processors: Iterable[Processor], what: str, work: _Work) -> int:
+    """Does the work of each processor whose credentials this process holds; one's fault is its own."""
+    done = 0
+    for processor in processors:
+        try:
+            done += work(processor=processor, outbound=registry.outbound(processor.code), now=clock.now())
+        except ProcessorError as error:
+            log.warning("%s of %s: %s", what, processor.code, error)
+    return done
+
+
 def fill_once() -> int:
     """One batch of each processor's pools; 0 when they are full, or when another process is filling."""
     return sum(_fill(processor) for processor in Processor.objects.filter(is_active=True))
@@ -122,6 +295,15 @@ def _refresh(processor: Processor) -> int:
         return rates.refresh(processor=processor, outbound=registry.outbound(processor.code))
     except ProcessorError as error:
         log.warning("prices of %s not read: %s", processor.code, error)
+        return 0
+
+
+def _work_exchanges(processor: Processor) -> int:
+    try:
+        outbound = registry.outbound(processor.code)
+        return exchange_sending.work(processor=processor, outbound=outbound, now=clock.now())
+    except ProcessorError as error:
+        log.warning("exchanges of %s not sent: %s", processor.code, error)
         return 0
 
 

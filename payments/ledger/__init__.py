@@ -31,6 +31,7 @@ from payments.ledger.reading import (
     BookedLine,
     balances,
     entries_about,
+    of_house,
     undo,
 )
 from payments.models.account import AccountKind
@@ -53,6 +54,7 @@ __all__ = [
     "entries_about",
     "held",
     "house",
+    "of_house",
     "open_accounts",
     "post",
     "post_many",

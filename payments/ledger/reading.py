@@ -47,6 +47,13 @@ SELECT posting.balance_after
 """A merchant's available balance after the last booking about a subject, for other statements to join."""
 
 
+def of_house(kind: AccountKind) -> dict[str, Decimal]:
+    """What an account of the house comes to, by currency: the sum of its postings, where it is not zero."""
+    mine = Posting.objects.filter(account__kind=kind, account__merchant=None, account__processor=None)
+    sums = mine.order_by().values_list("currency").annotate(total=Sum("amount")).exclude(total=0)
+    return dict(sums)
+
+
 @dataclass(frozen=True, slots=True)
 class BookedLine:
     """A posting as people read it."""
