@@ -28,5 +28,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return usable
 
     def close_if_health_check_failed(self) -> None:
+        """Decided once a request, at its beginning.
+
+        Django looks again when a transaction ends; asked then, the question would begin another transaction,
+        and what is committed would be answered as if it had failed.
+        """
         if time.monotonic() - self._worked_at >= TRUSTED_SECONDS:
             super().close_if_health_check_failed()
+        else:
+            self.health_check_done = True

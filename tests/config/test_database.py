@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 
 from config.database import base
 
@@ -56,4 +56,14 @@ class TestKeptConnection:
         connection.health_check_done = False
         monkeypatch.setattr(connection, "is_usable", lambda: pytest.fail("it was asked"))
         kept["ahead"] = 2.0
+        assert asks() == 1
+
+    def test_is_not_asked_at_the_end_of_a_transaction_that_took_longer(self, kept, monkeypatch):
+        told = []
+        with transaction.atomic():
+            transaction.on_commit(lambda: told.append("committed"))
+            assert asks() == 1
+            kept["ahead"] = 5.0
+        assert told == ["committed"]
+        assert connection.get_autocommit()
         assert asks() == 1
