@@ -17,7 +17,17 @@ from merchants import team
 from merchants.errors import Refusal
 from merchants.models import ApiKey, Membership, Merchant
 from merchants.roles import Role
-from payments import address_formats, addresses, approvals, currencies, ledger, limits, withdrawals
+from payments import (
+    address_formats,
+    addresses,
+    approvals,
+    closings,
+    currencies,
+    ledger,
+    limits,
+    payouts,
+    withdrawals,
+)
 from payments.ledger import AccountKind
 from payments.models import Address, Operation, Origin, Processor, Rate, Withdrawal
 from payments.models.account import Account
@@ -206,3 +216,10 @@ def refused_whole(
     assert everything(merchant) == before
     if sentence is not None:
         assert str(caught.value) == sentence
+
+
+def fail(withdrawal: Withdrawal) -> None:
+    """The processor refused it."""
+    with transaction.atomic():
+        (locked,) = closings.locked(pk=withdrawal.pk)
+        payouts.fail(withdrawal=locked, error="", now=NOW)
