@@ -45,10 +45,12 @@ class CreateInvoiceParams(Params):
     title = Line()
     type = OneOf(words=InvoiceMode.values, required=False)
     description = Line(required=False, longest=LONGEST_DESCRIPTION, multiline=True)
-    currency = EnabledCurrency()
+    currency = EnabledCurrency(help_text="What the merchant shall get: an enabled currency, fiat or crypto.")
     sender_currency = EnabledCurrency(crypto_only=True, required=False)
     amount = Amount()
-    foreign_id = Text()
+    foreign_id = Text(
+        help_text="The invoice, as the merchant calls it: once among its invoices. Answered as a string."
+    )
     url_success = Link()
     url_failed = Link()
     email_user = Email(required=False)
@@ -153,7 +155,7 @@ def shape(invoice: Invoice, *, now: datetime) -> Json:
         "sender_amount": wire.amount_text(sent) if sent is not None else None,
         "fixed_at": _seconds(invoice.fixed_at),
         "release_at": _seconds(invoice.release_at),
-        "seconds_left": _left(invoice.release_at, now),
+        "seconds_left": _left(invoice, now),
     }
     if address is not None and address.tag is not None:
         answer["tag"] = address.tag
@@ -164,5 +166,7 @@ def _seconds(moment: datetime | None) -> int | None:
     return int(moment.timestamp()) if moment else None
 
 
-def _left(until: datetime | None, now: datetime) -> int | None:
-    return max(int((until - now).total_seconds()), 0) if until else None
+def _left(invoice: Invoice, now: datetime) -> int | None:
+    if invoice.release_at is None:
+        return None
+    return max(int((invoice.release_at - now).total_seconds()), 0) if invoice.is_counting else 0

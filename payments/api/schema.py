@@ -7,7 +7,7 @@ that answer them; what no serializer knows, the answers, is in `schema_answers`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
 from typing import Any
 
 import yaml
@@ -17,14 +17,15 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.settings import patched_settings
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
-from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from merchants.authentication import SignedKeyAuthentication
 from merchants.signing import KEY_HEADER, SIGNATURE_HEADER
-from payments.api import params, views
+from payments.api import params, schema_exchanges, schema_invoices, views
 from payments.api import schema_answers as answers
 from payments.api.schema_answers import Schema
+from payments.api.schema_call import Call
+from payments.texts import LONGEST_LINK
 
 MOUNT = "api/v2/"
 TITLE, VERSION = "Bursar", "2"
@@ -38,29 +39,7 @@ are decimals in strings, timestamps integers in Unix seconds, ids integers below
 """
 _NOTHING: Schema = {"type": ["object", "array", "null"], "maxItems": 0, "description": "No parameters."}
 _NO_NUL = "^[^\\u0000]*$"
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of the API. takes: the serializer of its parameters; gives: its successful answer."""
-
-    path: str
-    view: type[APIView]
-    summary: str
-    description: str
-    gives: tuple[int, Schema | None]
-    takes: type[Serializer[Any]] | None = None
-    given: dict[str, Any] = field(default_factory=dict)  # an example of its parameters
-    got: Any = None  # an example of its answer
-    query: tuple[str, ...] = ()  # parameters that are also read from the query
-
-    @property
-    def answers_json(self) -> bool:
-        return self.gives[1] is not None
-
-    @property
-    def media(self) -> str:
-        return "application/json" if self.answers_json else "text/plain"
+_AMOUNT = r"^(0|[1-9][0-9]{0,16})(\.[0-9]{1,8}0{0,10})?$"
 
 
 CALLS = (
@@ -123,8 +102,9 @@ CALLS = (
         {"foreign_id": "u-77", "currency": "BTC", "convert_to": "EUR", "end_user_reference": "player-77"},
         answers.ADDRESS_EXAMPLE,
     ),
+    *schema_invoices.CALLS,
+    *schema_exchanges.CALLS,
 )
-
 
 MEANINGS = {
     "visible": "False: what could be enabled instead of what is. Absent: true.",
@@ -136,8 +116,10 @@ MEANINGS = {
     "end_user_reference": "Who pays, for the merchant's own records. Answered as a string.",
     "sender_type": "Which kind of end user `sender_data` describes.",
     "sender_data": "Compliance data about the end user, kept as given.",
+    **schema_invoices.MEANINGS,
+    **schema_exchanges.MEANINGS,
 }
-"""Each parameter by name, which means the same in every call."""
+"""Each parameter by name; where it means something else in one call, its own help text says so there."""
 
 
 class SignedKey(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -161,19 +143,26 @@ class ParameterField(OpenApiSerializerFieldExtension):  # type: ignore[no-untype
     match_subclasses = True
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> Schema:
-        wanted = _wanted(self.target) | {"description": MEANINGS[self.target.field_name]}
+        wanted = _wanted(self.target) | {
+            "description": self.target.help_text or MEANINGS[self.target.field_name]
+        }
         if self.target.required:
             return wanted
         return {"anyOf": [wanted, {"type": "null"}, {"const": ""}]}
 
 
 def _wanted(parameter: params.Parameter) -> Schema:
+    special = schema_exchanges.wanted(parameter)
+    if special is not None:
+        return special
     match parameter:
-        case params.Text(field_name="sender_type"):
-            return {"enum": list(params.Person.SHAPES)}
-        case params.Text():
-            text = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": _NO_NUL}
-            return {"anyOf": [text, {"type": "integer"}]}
+        case params.Text() | params.Link() | params.Email():
+            return _text(parameter)
+        case params.Amount():
+            number = {"type": "number", "minimum": 0}
+            return {"anyOf": [{"type": "string", "pattern": _AMOUNT}, number]}
+        case params.OneOf():
+            return {"enum": list(parameter.words)}
         case params.Boolean():
             return {"enum": [True, False, 1, 0, "1", "0", "true", "false"]}
         case params.EnabledCurrency(crypto_only=True):
@@ -183,6 +172,25 @@ def _wanted(parameter: params.Parameter) -> Schema:
         case params.Person():
             return {"anyOf": [_person(kind, names) for kind, names in params.Person.SHAPES.items()]}
     raise NotImplementedError(f"{type(parameter).__name__} has no schema yet")
+
+
+def _text(parameter: params.Text | params.Link | params.Email) -> Schema:
+    match parameter:
+        case params.Text(field_name="sender_type"):
+            return {"enum": list(params.Person.SHAPES)}
+        case params.Line():
+            return {"type": "string", "minLength": 1, "maxLength": parameter.longest, "pattern": _NO_NUL}
+        case params.Link():
+            return {
+                "type": "string",
+                "format": "uri",
+                "maxLength": LONGEST_LINK,
+                "pattern": "^https?://[^@]+$",
+            }
+        case params.Email():
+            return {"type": "string", "format": "email", "maxLength": parameter.LONGEST}
+    text = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": _NO_NUL}
+    return {"anyOf": [text, {"type": "integer"}]}
 
 
 def _person(kind: str, names: tuple[str, ...]) -> Schema:
@@ -204,7 +212,7 @@ class CallSchema(AutoSchema):
         self._call = call
 
     def get_operation_id(self) -> str:
-        return self._call.path.replace("/", "_")
+        return re.sub(r"[{}]", "", self._call.path).replace("/", "_")
 
     def get_summary(self) -> str:
         return self._call.summary
@@ -221,9 +229,13 @@ class CallSchema(AutoSchema):
         return required if self._call.answers_json else [*required, {}]
 
     def get_override_parameters(self) -> list[Any]:
-        return [
-            OpenApiParameter(name, dict(answers.CODE), description="As in the body.")
+        in_query = [
+            OpenApiParameter(name, _in_query(name), description="As in the body.")
             for name in self._call.query
+        ]
+        return in_query + [
+            OpenApiParameter(name, str, OpenApiParameter.PATH, description=meaning, required=True)
+            for name, meaning in self._call.in_path.items()
         ]
 
     def get_request_serializer(self) -> Any:
@@ -237,7 +249,7 @@ class CallSchema(AutoSchema):
 
     def get_examples(self) -> list[OpenApiExample]:
         call = self._call
-        shown = {"data": call.got} if call.answers_json else call.got
+        shown = {"data": call.got} if call.answers_json and not call.is_bare else call.got
         codes = [call.gives[0]]
         given = [OpenApiExample("Parameters", call.given, request_only=True)] if call.given else []
         return [
@@ -246,12 +258,17 @@ class CallSchema(AutoSchema):
         ]
 
 
+def _in_query(name: str) -> Schema:
+    return dict(answers.CODE) if name.startswith("currency") else {"type": "string", "minLength": 1}
+
+
 def _refusals(call: Call) -> dict[int, OpenApiResponse]:
     found: dict[int, Schema] = {
         400: {"anyOf": [answers.reference("FieldErrors"), answers.reference("BadContent")]},
         403: answers.reference("Forbidden"),
         405: answers.reference("MethodNotAllowed"),
         503: answers.reference("Unavailable"),
+        **call.refuses,
     }
     return {status: OpenApiResponse(schema, description=_said(schema)) for status, schema in found.items()}
 
@@ -259,16 +276,24 @@ def _refusals(call: Call) -> dict[int, OpenApiResponse]:
 def _said(schema: Schema) -> str:
     """The referred components' own words."""
     parts = schema.get("anyOf", [schema])
-    return " ".join(answers.COMPONENTS[part["$ref"].rpartition("/")[2]]["description"] for part in parts)
+    known = answers.COMPONENTS | schema_invoices.COMPONENTS | schema_exchanges.COMPONENTS
+    return " ".join(known[part["$ref"].rpartition("/")[2]]["description"] for part in parts)
 
 
 def patterns() -> list[URLPattern]:
     """A view for each call: the one that serves, in a class of its own that knows its description."""
-    return [path(f"{MOUNT}{call.path}", _described(call).as_view()) for call in CALLS]
+    return [path(f"{MOUNT}{_pattern(call)}", _described(call).as_view()) for call in CALLS]
+
+
+def _pattern(call: Call) -> str:
+    return re.sub(r"\{(\w+)\}", r"<path:\1>", call.path)
 
 
 def _described(call: Call) -> type[APIView]:
-    return type(f"Described{call.view.__name__}", (call.view,), {"schema": CallSchema(call)})
+    described: dict[str, Any] = {"schema": CallSchema(call)}
+    if call.method:
+        described["http_method_names"] = (call.method,)
+    return type(f"Described{call.view.__name__}", (call.view,), described)
 
 
 def build() -> Schema:
@@ -278,7 +303,9 @@ def build() -> Schema:
         "VERSION": VERSION,
         "DESCRIPTION": DESCRIPTION,
         "OAS_VERSION": "3.1.0",
-        "APPEND_COMPONENTS": {"schemas": answers.COMPONENTS},
+        "APPEND_COMPONENTS": {
+            "schemas": answers.COMPONENTS | schema_invoices.COMPONENTS | schema_exchanges.COMPONENTS
+        },
         "SORT_OPERATIONS": False,
         "POSTPROCESSING_HOOKS": [],
     }

@@ -16,7 +16,7 @@ Schema = dict[str, Any]
 LARGEST_ID = 2_147_483_647
 
 
-def _closed(
+def closed(
     description: str, example: Schema, optional: tuple[str, ...] = (), /, **properties: Schema
 ) -> Schema:
     """An object with these properties and no other; all but the optional ones are always there."""
@@ -30,21 +30,21 @@ def _closed(
     }
 
 
-def _text(description: str, **more: Any) -> Schema:
+def text(description: str, **more: Any) -> Schema:
     return {"type": "string", "description": description, **more}
 
 
-def _amount(description: str, pattern: str = r"^(0|[1-9][0-9]*)\.[0-9]{8}$") -> Schema:
-    return _text(
+def amount(description: str, pattern: str = r"^(0|[1-9][0-9]*)\.[0-9]{8}$") -> Schema:
+    return text(
         f"{description} A decimal in a string, with 8 places, never with an exponent.", pattern=pattern
     )
 
 
 def _fraction(description: str) -> Schema:
-    return _text(f"{description} A fraction of one: 0.008000 is 0.8 %.", pattern=r"^[0-9]+\.[0-9]{6}$")
+    return text(f"{description} A fraction of one: 0.008000 is 0.8 %.", pattern=r"^[0-9]+\.[0-9]{6}$")
 
 
-def _id(description: str) -> Schema:
+def number(description: str) -> Schema:
     return {"type": "integer", "minimum": 1, "maximum": LARGEST_ID, "description": description}
 
 
@@ -53,7 +53,7 @@ def reference(name: str) -> Schema:
 
 
 CODE, CRYPTO_CODE = reference("CurrencyCode"), reference("CryptoCode")
-KIND = _text("Whether it lives on a blockchain.", enum=["crypto", "fiat"])
+KIND = text("Whether it lives on a blockchain.", enum=["crypto", "fiat"])
 
 CURRENCY_EXAMPLE: Schema = {
     "id": 1,
@@ -86,72 +86,72 @@ ADDRESS_EXAMPLE: Schema = {
     "end_user_reference": "player-77",
 }
 
-_CURRENCY = _closed(
+_CURRENCY = closed(
     "A currency and the merchant's terms for it.",
     CURRENCY_EXAMPLE,
-    id=_id("Number of the currency; it never changes."),
+    id=number("Number of the currency; it never changes."),
     type=KIND,
     currency=CODE,
-    minimum_amount=_amount("Least deposit, in this currency; zero for fiat."),
+    minimum_amount=amount("Least deposit, in this currency; zero for fiat."),
     deposit_fee_percent=_fraction("Taken of each deposit."),
     withdrawal_fee_percent=_fraction("Taken on top of each withdrawal."),
     precision={"type": "integer", "description": "Decimals that an amount of it may have."},
 )
-_PAIR = _closed(
+_PAIR = closed(
     "A pair that can be exchanged now, and its price.",
     PAIR_EXAMPLE,
-    currency_from=_closed(
+    currency_from=closed(
         "What is given.",
         PAIR_EXAMPLE["currency_from"],
         ("min_amount_deposit_with_exchange",),
         currency=CODE,
         type=KIND,
-        min_amount=_amount("Least amount of it to exchange, in this currency."),
-        min_amount_deposit_with_exchange=_amount(
+        min_amount=amount("Least amount of it to exchange, in this currency."),
+        min_amount_deposit_with_exchange=amount(
             "Least deposit of it to convert on arrival, in this currency. Crypto only."
         ),
     ),
-    currency_to=_closed("What is got.", PAIR_EXAMPLE["currency_to"], currency=CODE, type=KIND),
-    rate_from=_text("Always 1.", const="1"),
-    rate_to=_amount(
+    currency_to=closed("What is got.", PAIR_EXAMPLE["currency_to"], currency=CODE, type=KIND),
+    rate_from=text("Always 1.", const="1"),
+    rate_to=amount(
         "Price of one unit of `currency_from` in `currency_to`. Between fiat and crypto it is always the"
         " price of one coin in fiat, whichever way the pair goes."
     ),
 )
-_ACCOUNT = _closed(
+_ACCOUNT = closed(
     "What the merchant has in one currency.",
     ACCOUNT_EXAMPLE,
     currency=CODE,
     type=KIND,
-    balance=_amount(
+    balance=amount(
         "Available, in this currency, without what is held for withdrawals.", r"^-?[0-9]+\.[0-9]{8}$"
     ),
 )
-_ADDRESS = _closed(
+_ADDRESS = closed(
     "A deposit address of one customer, for one currency and conversion, for ever.",
     ADDRESS_EXAMPLE,
     ("convert_to", "end_user_reference"),
-    id=_id("Number of the address; callbacks name it too."),
+    id=number("Number of the address; callbacks name it too."),
     currency=CRYPTO_CODE,
     convert_to=CODE | {"description": "What each deposit is converted to. Absent unless it was asked for."},
-    address=_text("Where to pay.", minLength=1),
+    address=text("Where to pay.", minLength=1),
     tag={
         "type": ["integer", "string", "null"],
         "description": "Tag or memo that the payment must carry; null where the network has none. An integer"
         " where it is one, unless the merchant's settings ask for strings. In callbacks it is a string.",
     },
-    foreign_id=_text("The customer, as the merchant calls them.", minLength=1, maxLength=255),
-    end_user_reference=_text("As it was given. Absent when none was.", minLength=1, maxLength=255),
+    foreign_id=text("The customer, as the merchant calls them.", minLength=1, maxLength=255),
+    end_user_reference=text("As it was given. Absent when none was.", minLength=1, maxLength=255),
 )
 
 
 def _refusal(description: str, *bodies: dict[str, str]) -> Schema:
     """`{error, code}`: one of these pairs."""
     properties = {
-        "error": _text("The sentence.", enum=[body["error"] for body in bodies]),
-        "code": _text("The same for programs.", enum=[body["code"] for body in bodies]),
+        "error": text("The sentence.", enum=[body["error"] for body in bodies]),
+        "code": text("The same for programs.", enum=[body["code"] for body in bodies]),
     }
-    return _closed(description, dict(bodies[0]), **properties)
+    return closed(description, dict(bodies[0]), **properties)
 
 
 _PROOF = [
@@ -161,8 +161,8 @@ _PROOF = [
 ]
 
 COMPONENTS: dict[str, Schema] = {
-    "CurrencyCode": _text("Code of a currency.", enum=sorted(CURRENCIES), examples=["EUR"]),
-    "CryptoCode": _text(
+    "CurrencyCode": text("Code of a currency.", enum=sorted(CURRENCIES), examples=["EUR"]),
+    "CryptoCode": text(
         "Code of a currency that lives on a blockchain.",
         enum=sorted(code for code, currency in CURRENCIES.items() if currency.is_crypto),
         examples=["BTC"],
@@ -171,7 +171,7 @@ COMPONENTS: dict[str, Schema] = {
     "Pair": _PAIR,
     "Account": _ACCOUNT,
     "Address": _ADDRESS,
-    "FieldErrors": _closed(
+    "FieldErrors": closed(
         "Some parameters are wrong: one sentence for each, under its name.",
         {"errors": {"foreign_id": "The foreign id field is required."}},
         errors={"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1},

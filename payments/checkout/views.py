@@ -56,8 +56,9 @@ class InvoicePage(View):
             "checkout/invoice.html",
             _context(invoice) | {"refused": refused},
             status=400 if refused else 200,
-            headers=_KEPT_PRIVATE,
         )
+        for name, value in _KEPT_PRIVATE.items():
+            answer[name] = value
         if invoice.is_counting and not refused:
             answer["Refresh"] = str(LOOKS_AGAIN_SECONDS)
         return answer

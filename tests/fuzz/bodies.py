@@ -52,6 +52,25 @@ _PAIRS: list[dict[str, Any]] = [
 ]
 
 
+_INVOICE: dict[str, Any] = {
+    "timer": True,
+    "title": "Caf\u00e9 \u21165",
+    "currency": "EUR",
+    "sender_currency": "BTC",
+    "amount": "106.75",
+    "foreign_id": "inv-1",
+    "url_success": "https://shop.example/ok",
+    "url_failed": "https://shop.example/no",
+}
+_INVOICES: list[dict[str, Any]] = [
+    _INVOICE,
+    _INVOICE | {"timer": "0", "sender_currency": None, "amount": 35, "email_user": "ann@example.org"},
+    _INVOICE
+    | {"timer": "1", "sender_currency": None, "type": "good_until_expired", "description": "Two\nlines"},
+    _INVOICE | {"foreign_id": 1234567, "currency": "BTC", "amount": 0.01, "end_user_reference": "player-78"},
+]
+
+
 def _encoded(body: object) -> bytes:
     return json.dumps(body, separators=(",", ":")).encode()
 
@@ -66,6 +85,8 @@ API = (
     *(Recorded(f"currencies/{name}", _encoded(body)) for name in ("pairs", "rates") for body in _PAIRS),
     *(Recorded("accounts/list", raw) for raw in (b"{}", b"[]", b"null", b"")),
     *(Recorded("addresses/take", _encoded(body)) for body in _TAKEN for _ in range(3)),
+    *(Recorded("invoices/create", _encoded(body)) for body in _INVOICES for _ in range(2)),
+    *(Recorded(f"invoices/{name}/cancel/", b"{}") for name in ("inv-1", "1234567", "a%2Fb", "%E2%80%AE")),
     Recorded("addresses/take", VECTORS["callbacks"][0]["raw"].encode()),
 )
 """The API's calls; addresses/take more often, because it is the one that writes."""
