@@ -18,6 +18,7 @@ from psycopg import ClientCursor
 
 from merchants.errors import Refusal
 from merchants.models import Merchant
+from payments import currencies
 from payments.ledger import LAST_BALANCE_AFTER
 from payments.models import Operation, OperationStatus
 
@@ -149,7 +150,9 @@ def _beyond(start: tuple[datetime, int], backwards: bool) -> Q:
 
 
 def _rows(ids: list[int], backwards: bool) -> list[Operation]:
-    rows = Operation.objects.filter(pk__in=ids).select_related("address").prefetch_related("legs")
+    rows = (
+        Operation.objects.filter(pk__in=ids).select_related("address", "withdrawal").prefetch_related("legs")
+    )
     found = {row.pk: row for row in rows}
     return [found[pk] for pk in (reversed(ids) if backwards else ids)]
 
@@ -194,18 +197,30 @@ def _cell(column: str) -> str:
     return f"CASE WHEN {column} ~ E'{_SPREADSHEETS}' THEN '''' || {column} ELSE {column} END"
 
 
+_FIAT = ", ".join(f"'{code}'" for code, currency in currencies.CURRENCIES.items() if not currency.is_crypto)
+_FIAT_CODE = f"""
+       CASE WHEN o.currency_received IN ({_FIAT}) THEN o.currency_received
+            WHEN o.currency_sent IN ({_FIAT}) THEN o.currency_sent END"""
+_FIAT_THEN = f"""
+       CASE WHEN o.currency_received IN ({_FIAT}) THEN o.amount_received
+            WHEN o.currency_sent IN ({_FIAT}) THEN o.amount_sent END"""
+"""What it was worth in fiat by the rate that was frozen for it; empty where none was."""
+
 _CSV = f"""
 SELECT o.wire_id AS id, o.kind AS type, o.status,
        to_char(o.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS created_utc,
        to_char(o.changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS changed_utc,
        o.currency_sent, o.amount_sent, o.currency_received, o.amount_received,
        o.amount_received - o.amount_minus_fee AS fee, o.amount_minus_fee AS net,
-       rate.price AS rate, balance.balance_after,
-       {_cell("address.address")} AS address, {_cell("address.tag")} AS tag,
-       {_cell("address.foreign_id")} AS foreign_id, {_cell("leg.txid")} AS txid, {_cell("o.error")} AS error
+       {_FIAT_THEN} AS fiat_then, {_FIAT_CODE} AS fiat_currency, rate.price AS rate, balance.balance_after,
+       {_cell("COALESCE(address.address, paid.address)")} AS address,
+       {_cell("COALESCE(address.tag, paid.tag)")} AS tag,
+       {_cell("COALESCE(o.foreign_id, address.foreign_id)")} AS foreign_id,
+       {_cell("leg.txid")} AS txid, {_cell("o.error")} AS error
   FROM ({{chosen}}) AS chosen
   JOIN payments_operation AS o ON o.id = chosen.id
-  JOIN payments_address AS address ON address.id = o.address_id
+  LEFT JOIN payments_address AS address ON address.id = o.address_id
+  LEFT JOIN payments_withdrawal AS paid ON paid.operation_id = o.id
   LEFT JOIN payments_rate AS rate ON rate.id = o.rate_id
   LEFT JOIN LATERAL (
     SELECT txid FROM payments_leg WHERE operation_id = o.id ORDER BY id LIMIT 1

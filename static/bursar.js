@@ -65,3 +65,7 @@ addEventListener("keydown", (event) => {
     box.focus();
   }
 });
+
+// After a refusal the first field that is wrong has the focus, so that its sentence is read at once.
+const wrong = document.querySelector("main [aria-invalid=true]");
+if (wrong) wrong.focus();

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from merchants.backoffice.access import Page
 from merchants.models import ApiKey, Membership, Merchant
-from payments.models import Address, Operation
+from payments.models import Address, AddressOrigin, Operation
 
 MOST = 20
 LONGEST = 150
@@ -41,7 +41,7 @@ class Search(Page):
         return self.render({"wanted": wanted, "hits": hits, "most": MOST})
 
     def _hits(self, wanted: str) -> list[Hit]:
-        found = [*_operations(self.merchant, wanted)]
+        found = [*_operations(self.merchant, wanted)] or [*_addresses(self.merchant, wanted)]
         if self.membership.may("keys.view"):
             found += _keys(self.merchant, wanted)
         if self.membership.may("team.view"):
@@ -60,6 +60,23 @@ def _operations(merchant: Merchant, wanted: str) -> list[Hit]:
     return [
         Hit("Transaction", f"№ {row.wire_id}, {row.amount_sent.normalize():f} {row.currency_sent}", _url(row))
         for row in dict.fromkeys(found)
+    ]
+
+
+def _addresses(merchant: Merchant, wanted: str) -> list[Hit]:
+    """Addresses that nothing was paid to yet, and those of the staff by their name."""
+    rows = Address.objects.for_merchant(merchant)
+    named = rows.filter(origin=AddressOrigin.PORTAL, label__icontains=wanted)[:MOST]
+    found = dict.fromkeys(
+        [*rows.filter(address=wanted)[:MOST], *rows.filter(foreign_id=wanted)[:MOST], *named]
+    )
+    return [
+        Hit(
+            "Address",
+            f"{row.label or row.foreign_id}, {row.currency}",
+            reverse("address", kwargs={"client_id": merchant.wire_id, "number": row.wire_id}),
+        )
+        for row in found
     ]
 
 

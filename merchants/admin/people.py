@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from merchants import clock, enrolment, invitations, passwords, team
 from merchants.admin.bases import AuditedAdmin, ConfirmedAdmin, how, operator_of
@@ -14,6 +18,11 @@ from merchants.admin.site import operator_site
 from merchants.errors import Refusal
 from merchants.models import Invitation, Membership, Merchant, User
 from merchants.roles import Role
+
+
+def _invite_link(merchant: Merchant, words: str) -> SafeString:
+    query = urlencode({"merchant": merchant.pk, "role": Role.OWNER.value})
+    return format_html('<a href="{}?{}">{}</a>', reverse("operator:merchants_invitation_add"), query, words)
 
 
 def _common(request: HttpRequest) -> Any:
@@ -27,9 +36,20 @@ class MerchantAdmin(AuditedAdmin):
     list_display_links = ("wire_id", "name")
     list_filter = ("status",)
     search_fields = ("name", "public_name", "wire_id")
-    fields = ("name", "public_name", "take_tag_as_string", "wire_id", "status", "created_at")
-    readonly_fields = ("wire_id", "status", "created_at")
+    fields = ("name", "public_name", "take_tag_as_string", "wire_id", "status", "created_at", "people")
+    readonly_fields = ("wire_id", "status", "created_at", "people")
     actions = ("block", "unblock")
+
+    @admin.display(description="people")
+    def people(self, row: Merchant) -> SafeString:
+        """A merchant is made without a team: its first Owner is invited next."""
+        is_first = not Membership.objects.for_merchant(row).filter(role=Role.OWNER).exists()
+        return _invite_link(row, "Invite its first Owner" if is_first else "Invite somebody")
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> Any:
+        answer = super().response_add(request, obj, post_url_continue)
+        self.message_user(request, _invite_link(obj, "Invite its first Owner"), messages.INFO)
+        return answer
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """A merchant that is not made yet has no number, state or date to show."""

@@ -6,19 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME, update_session_auth_hash
 from django.contrib.auth.forms import UsernameField
 from django.contrib.auth.views import LoginView
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django_otp.admin import OTPAdminSite
 
-from merchants import accounts, client_address, clock, passwords, second_factor, sessions
+from merchants import accounts, client_address, clock, mail, passwords, second_factor, sessions
 from merchants.errors import Refusal
 from merchants.models import User
 
@@ -144,6 +145,21 @@ class OperatorSite(OTPAdminSite):  # type: ignore[misc]  # django-otp carries no
             return answer
 
         return guarded
+
+    def get_urls(self) -> list[Any]:
+        own = [path("mailbox/", self.admin_view(self.mailbox), name="mailbox")]
+        return own + super().get_urls()  # type: ignore[no-any-return]  # django-otp carries no types
+
+    def mailbox(self, request: HttpRequest) -> HttpResponse:
+        """The sandbox's letters, for who invites somebody there; production has no mailbox."""
+        if settings.PRODUCTION:
+            raise Http404
+        context = {
+            **self.each_context(request),
+            "title": "Mailbox of the sandbox",
+            "letters": mail.recent(now=clock.now()),
+        }
+        return render(request, "operator/mailbox.html", context)
 
     @method_decorator(never_cache)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:

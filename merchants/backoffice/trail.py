@@ -19,6 +19,7 @@ _ACTS = (
     ("keys.", "API keys"),
     ("callbacks.", "Callbacks"),
     ("currencies.", "Currencies"),
+    ("addresses.", "Addresses"),
     ("team.", "Team"),
     ("export.", "Exports"),
     ("operator.", "The operator"),

@@ -13,6 +13,7 @@ from merchants.models.mail import MailMessage, MailState
 from merchants.models.membership import Membership
 from merchants.models.merchant import Merchant, MerchantStatus
 from merchants.models.recovery import RecoveryCode
+from merchants.models.saved_view import SavedView, SavedViewPage
 from merchants.models.session import Door, SignedInSession
 from merchants.models.throttle import Throttle, ThrottleKind
 from merchants.models.traffic import KeyTraffic, Outcome
@@ -38,6 +39,8 @@ __all__ = [
     "OneTimeLink",
     "Outcome",
     "RecoveryCode",
+    "SavedView",
+    "SavedViewPage",
     "SignedInSession",
     "Throttle",
     "ThrottleKind",

@@ -44,6 +44,11 @@ class FilterForm(SpanForm):
             if name not in self.errors
         ]
 
+    def understood(self) -> str:
+        """The filters in force, without what made no sense, as a query string."""
+        set_ones = self.in_force()
+        return urlencode({name: value for name, value in set_ones.items() if name not in self.errors})
+
     def _shown(self, name: str) -> str:
         value = str(self.data[name])
         return str(dict(getattr(self.fields[name], "choices", ())).get(value, value))

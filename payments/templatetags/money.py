@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django import template
+from django.conf import settings
 
 from merchants import clock
 from merchants.models import Merchant
@@ -42,6 +43,24 @@ def thousands(text: str) -> str:
     """Narrow spaces between thousands, for sums that are read and not copied."""
     whole, point, decimals = text.partition(".")
     return f"{int(whole):,}".replace(",", "\u202f") + point + decimals
+
+
+@register.simple_tag
+def explorer(currency: str, txid: str) -> str:
+    """Where a transaction can be looked up by anybody; nowhere for the sandbox's simulated chains."""
+    network = currencies.get(currency).network if currency in currencies.CURRENCIES else None
+    if settings.SANDBOX or network is None or not txid:
+        return ""
+    return network.transaction_url(txid=txid, testnet=False)
+
+
+@register.filter
+def share(fraction: str | None) -> str:
+    """A risk score as people say it: "0.5" is 50 %."""
+    try:
+        return percent(Decimal(fraction or ""))
+    except InvalidOperation:
+        return "not known yet"
 
 
 @register.inclusion_tag("backoffice/_totals.html")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from tests.browser.visitor import NARROW, WIDE
+from tests.flows.installation import until
 
 pytestmark = pytest.mark.browser
 
@@ -23,15 +24,18 @@ PAGES = [
     f"{M}/currencies/",
     f"{M}/currencies/add/",
     f"{M}/currencies/EUR/disable/",
+    f"{M}/fees/",
     f"{M}/transactions/",
     f"{M}/transactions/?currency=BTC&status=cancelled",
     f"{M}/transactions/export/",
+    f"{M}/transactions/views/save/?currency=BTC",
     f"{M}/callbacks/",
     f"{M}/callbacks/resend/",
     f"{M}/settings/",
     f"{M}/settings/callbacks/",
     f"{M}/settings/test/",
     f"{M}/addresses/",
+    f"{M}/addresses/system/",
     f"{M}/receive/BTC/",
     f"{M}/team/",
     f"{M}/team/invite/",
@@ -52,8 +56,6 @@ def deposit(place):
     if not rows:
         place.control.call("pay", address=place.take("browser"), amount="0.01")
         place.control.call("block", network="BTC", count=3)
-        from tests.flows.installation import until
-
         rows = until(
             lambda: place.query(
                 "SELECT wire_id FROM payments_operation o WHERE status = 'confirmed' AND EXISTS (SELECT 1"
@@ -66,14 +68,32 @@ def deposit(place):
     return [base, f"{base}callbacks/1/", f"{base}callbacks/1/resend/", f"{base}callbacks/1/signature/"]
 
 
+@pytest.fixture
+def own(owner, place):
+    """An address and a view that the owner made; the paths of their pages."""
+    if not place.query("SELECT 1 FROM merchants_savedview"):
+        owner.go(f"{M}/transactions/views/save/?currency=BTC")
+        owner.submit(code=False, name="Bitcoin alone")
+        owner.go(f"{M}/receive/BTC/")
+        owner.submit(code=False, label="Till 2")
+    view = place.query("SELECT id FROM merchants_savedview LIMIT 1")[0][0]
+    number = place.query("SELECT wire_id FROM payments_address WHERE label = 'Till 2' LIMIT 1")[0][0]
+    return [
+        f"{M}/transactions/?currency=BTC",
+        f"{M}/transactions/views/{view}/remove/",
+        f"{M}/addresses/{number}/",
+        f"{M}/addresses/{number}/rename/",
+    ]
+
+
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_is_fit_for_everybody(owner, place, deposit, width, scheme):
+def test_is_fit_for_everybody(owner, place, deposit, own, width, scheme):
     owner.look(width=width, scheme=scheme)
     key = f"{M}/keys/{place.demo['api_key']}/"
     of_a_key = [key, *(f"{key}{act}/" for act in ("activate", "rotate", "deactivate", "allowlist"))]
     minded = []
-    for path in [*PAGES, *deposit, *of_a_key]:
+    for path in [*PAGES, *deposit, *own, *of_a_key]:
         owner.go(path)
         minded += owner.findings()
         if owner.overflow() > 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,6 +45,14 @@ class Visitor:
         self.page.click("main [type=submit]")
         assert "/sign-in/" not in self.page.url, self.text("main")
 
+    def enter_as_operator(self) -> None:
+        self.go("/operator/login/")
+        self.page.fill("[name=username]", self.email)
+        self.page.fill("[name=password]", self.password)
+        self.page.fill("[name=code]", self.code())
+        self.page.click("[type=submit]")
+        assert self.page.url.endswith("/operator/"), self.text("body")
+
     def code(self) -> str:
         """A code that was not used yet."""
 
@@ -83,15 +92,34 @@ class Visitor:
         self.page.set_viewport_size({"width": width, "height": 800})
         self.page.emulate_media(color_scheme=scheme)
 
+    def judge(self, name: str) -> list[str]:
+        """What is wrong with the page as it stands, in every width and scheme.
+
+        `BURSAR_BROWSER_SHOTS` names a directory that pictures of it are put into, for people to look at.
+        """
+        minded, shots = [], os.environ.get("BURSAR_BROWSER_SHOTS", "")
+        for width in (WIDE, NARROW):
+            for scheme in ("light", "dark"):
+                self.look(width=width, scheme=scheme)
+                minded += [f"{name}, {width}, {scheme}: {one}" for one in self.findings()]
+                if self.overflow() > 0:
+                    minded.append(f"{name}: {self.overflow()} px wider than a window of {width}")
+                if shots:
+                    self.page.screenshot(path=f"{shots}/{name}-{width}-{scheme}.png", full_page=True)
+        self.look(width=WIDE, scheme="light")
+        return minded
+
 
 @contextmanager
-def visiting(browser: Browser, place: Installation, who: str) -> Iterator[Visitor]:
-    """A browser of their own for one of the demo's people."""
-    context = browser.new_context(viewport={"width": WIDE, "height": 800})
+def visiting(
+    browser: Browser, place: Installation, who: str = "", *, javascript: bool = True
+) -> Iterator[Visitor]:
+    """A browser of their own for one of the demo's people, or for somebody new."""
+    context = browser.new_context(viewport={"width": WIDE, "height": 800}, java_script_enabled=javascript)
     page = context.new_page()
-    person = place.demo[who]
-    seed = base64.b32decode(person["totp_secret"])
     page.set_default_timeout(8_000)
+    person = place.demo[who] if who else {"email": "", "password": "", "totp_secret": ""}
+    seed = base64.b32decode(person["totp_secret"])
     visitor = Visitor(page, place.web_url, person["email"], person["password"], seed)
     page.on("console", lambda message: _note(visitor, message))
     page.on("pageerror", lambda error: visitor.complaints.append(str(error)))

@@ -344,6 +344,39 @@ class TestInvitations:
         assert (Invitation.objects.count(), MailMessage.objects.count()) == (0, 0)
 
 
+class TestFirstOwner:
+    def test_is_asked_for_when_a_merchant_is_made(self, inside):
+        fields = {"name": "New Shop", "public_name": "New Shop"}
+        page = inside.post("/operator/merchants/merchant/add/", fields, follow=True).content.decode()
+        made = Merchant.objects.get()
+        link = f"/operator/merchants/invitation/add/?merchant={made.pk}&amp;role=owner"
+        assert f'<a href="{link}">Invite its first Owner</a>' in page
+        form = inside.get(link.replace("&amp;", "&")).content.decode()
+        assert f'<option value="{made.pk}" selected>New Shop</option>' in form
+
+    def test_is_no_longer_asked_for_once_there_is_one(self, inside, merchant, owner):
+        page = inside.get(f"/operator/merchants/merchant/{merchant.pk}/change/").content.decode()
+        assert "Invite somebody" in page
+        assert "Invite its first Owner" not in page
+
+
+class TestMailbox:
+    def test_shows_the_sandboxs_letters(self, inside, operator, merchant):
+        fields = {"merchant": merchant.pk, "email": "ann@shop.test", "role": "owner"}
+        inside.post("/operator/merchants/invitation/add/", fields | {"code": fresh(operator)})
+        page = inside.get("/operator/mailbox/").content.decode()
+        assert "ann@shop.test" in page
+        assert "/invitation/" in page
+        assert "/operator/mailbox/" in inside.get("/operator/merchants/invitation/").content.decode()
+
+    def test_is_closed_to_strangers(self, client):
+        assert client.get("/operator/mailbox/").status_code == 302
+
+    def test_is_none_in_production(self, inside, settings):
+        settings.PRODUCTION, settings.SANDBOX = True, False
+        assert inside.get("/operator/mailbox/").status_code == 404
+
+
 class TestWhatIsReadOnly:
     @pytest.fixture
     def secret(self, merchant):

@@ -141,6 +141,7 @@ FORM = {
     "deposit_minimum": "0.0001",
     "deposit_exchange_fee_percent": "0",
     "withdrawal_fee_percent": "0",
+    "withdrawal_mining_fee": "0",
     "withdrawal_minimum_fee": "0",
     "withdrawal_minimum": "0",
     "withdrawal_exchange_fee_percent": "0",

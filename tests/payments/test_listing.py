@@ -134,6 +134,14 @@ class TestCsv:
         assert (row["amount_sent"], row["fee"], row["net"]) == ("0.12345678", "0.00098766", "0.12246912")
         assert row["balance_after"] == "0.12246912"
 
+    def test_tells_what_it_was_worth_in_fiat_where_a_rate_was_frozen(self, merchant):
+        receive(merchant)
+        to = factories.address(merchant, convert_to="EUR")
+        notice = factories.notice(to, "0.5", received=factories.money("25000", "EUR"))
+        deposits.record_many(processor=to.processor, notices=[notice], now=NOW + timedelta(hours=1))
+        told = [(row["fiat_then"], row["fiat_currency"]) for row in self.rows(merchant)]
+        assert told == [("25000.00000000", "EUR"), ("", "")]
+
     def test_ends_lines_as_the_standard_says(self, merchant):
         receive(merchant)
         raw = b"".join(listing.csv(merchant=merchant, filters=Filters()))

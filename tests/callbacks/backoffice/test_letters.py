@@ -212,6 +212,13 @@ class TestSearch:
         page = self.find(at, "c0ffee" + "0" * 58).content.decode()
         assert page.count("Transaction</span>") == 2
 
+    def test_finds_an_address_that_nothing_was_paid_to(self, at):
+        row = factories.address(at.merchant, origin="portal", label="Till 2", foreign_id="bo-1")
+        where = at.url(f"addresses/{row.wire_id}/")
+        for text in (row.address, "bo-1", "till"):
+            assert self.find(at, text)["Location"] == where
+        assert self.find(desk.desk(factories.merchant()), row.address).status_code == 200
+
     def test_finds_a_key_by_its_beginning_for_who_may_see_keys(self, at):
         key, _ = factories.active_key(at.merchant)
         assert self.find(at, key[:12])["Location"] == at.url(f"keys/{key}/")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from merchants.models import AuditRecord
+from merchants.models import AuditRecord, SavedView
 from merchants.roles import Role
 from payments import deposits
 from tests import desk, factories
@@ -75,3 +75,47 @@ class TestExport:
 
     def test_belongs_to_owners(self, at):
         assert desk.desk(at.merchant, Role.VIEW).post("transactions/export/").status_code == 403
+
+
+class TestViews:
+    QUERY = "status=confirmed&currency=BTC"
+
+    def save(self, at, name="Mine", query=QUERY):
+        return at.post(f"transactions/views/save/?{query}", name=name)
+
+    def test_are_saved_from_the_filters_and_opened_again(self, at):
+        assert self.save(at)["Location"] == at.url(f"transactions/?{self.QUERY}")
+        page = at.get(f"transactions/?{self.QUERY}").content.decode()
+        assert f'href="?{self.QUERY.replace("&", "&amp;")}" aria-current="page">Mine<' in page
+
+    def test_are_nobody_elses(self, at):
+        self.save(at)
+        assert ">Mine<" not in desk.desk(at.merchant).get("transactions/").content.decode()
+
+    @pytest.mark.parametrize(
+        ("name", "query", "sentence"),
+        [
+            ("", QUERY, "Give the view a name."),
+            ("Mine", QUERY, "You have a view named “Mine” already"),
+            ("x" * 41, QUERY, "at most 40 characters"),
+            ("New", "", "Set at least one filter first"),
+            ("New", "status=nonsense&since=never", "Set at least one filter first"),
+        ],
+    )
+    def test_say_what_is_wrong(self, at, name, query, sentence):
+        self.save(at)
+        answer = self.save(at, name, query)
+        assert (answer.status_code, sentence in answer.content.decode()) == (422, True)
+        assert SavedView.objects.count() == 1
+
+    def test_leave_out_filters_that_make_no_sense(self, at):
+        self.save(at, query="status=confirmed&since=yesterday")
+        assert SavedView.objects.get().query == "status=confirmed"
+
+    def test_are_removed_by_their_owner_alone(self, at):
+        self.save(at)
+        path = f"transactions/views/{SavedView.objects.get().pk}/remove/"
+        assert desk.desk(at.merchant).get(path).status_code == 404
+        assert desk.desk(at.merchant).post(path).status_code == 404
+        assert at.post(path).status_code == 302
+        assert not SavedView.objects.exists()
