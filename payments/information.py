@@ -9,7 +9,7 @@ from merchants.errors import Refusal
 from merchants.models import Merchant
 from payments import bodies, invoice_bodies
 from payments.bodies import Body
-from payments.models import WITHDRAWALS, Invoice, Leg, Operation, OperationKind
+from payments.models import WITHDRAWALS, Invoice, Operation, OperationKind
 from payments.models.operation import OperationQuerySet
 
 INVOICE = "invoice"
@@ -44,7 +44,7 @@ def find(*, merchant: Merchant, key: Key) -> Body:
     found = max(_found(merchant, key), key=lambda one: (one.created_at, one.wire_id), default=None)
     if found is None:
         raise NotFound(field=key.field)
-    return _body(found)
+    return _body(merchant, found)
 
 
 def _found(merchant: Merchant, key: Key) -> Iterator[Operation | Invoice]:
@@ -59,7 +59,7 @@ def _found(merchant: Merchant, key: Key) -> Iterator[Operation | Invoice]:
     elif key.foreign_id is not None:
         yield from invoices.filter(foreign_id=key.foreign_id)
     else:
-        paid = Leg.objects.filter(merchant=merchant, txid=key.txid).values("operation")
+        paid = operations.filter(legs__txid=key.txid, legs__merchant=merchant)
         yield from invoices.filter(parts__operation__in=paid).distinct()
 
 
@@ -74,11 +74,12 @@ def _operations(merchant: Merchant, rows: OperationQuerySet, key: Key) -> Iterat
         yield from rows.filter(kind__in=WITHDRAWALS, foreign_id=key.foreign_id)
         yield from rows.filter(kind=OperationKind.EXCHANGE, foreign_id=key.foreign_id)
     else:
-        moved = Leg.objects.filter(merchant=merchant, txid=key.txid).values("operation")
-        yield from rows.filter(pk__in=moved).order_by("-created_at", "-wire_id")[:1]
+        moved = rows.filter(legs__txid=key.txid, legs__merchant=merchant)
+        yield from moved.order_by("-created_at", "-wire_id")[:1]
 
 
-def _body(found: Operation | Invoice) -> Body:
+def _body(merchant: Merchant, found: Operation | Invoice) -> Body:
     if isinstance(found, Invoice):
-        return invoice_bodies.invoice_body(Invoice.objects.for_bodies().get(pk=found.pk))
-    return bodies.operation_body(Operation.objects.for_bodies().get(pk=found.pk))
+        mine = Invoice.objects.for_merchant(merchant).for_bodies()
+        return invoice_bodies.invoice_body(mine.get(pk=found.pk))
+    return bodies.operation_body(Operation.objects.for_merchant(merchant).for_bodies().get(pk=found.pk))

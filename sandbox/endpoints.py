@@ -67,7 +67,7 @@ def _pair(source: str, target: str) -> dict[str, object]:
     shown = {
         "currency": source,
         "type": str(entry.kind),
-        "min_amount": amount_text(prices.least_exchange(source).amount),
+        "min_amount": amount_text(prices.least_exchange(source, target).amount),
     }
     if entry.is_crypto:
         shown["min_amount_deposit_with_exchange"] = amount_text(entry.minimum_deposit)

@@ -88,7 +88,7 @@ def _amounts(source: str, target: str, amount: Decimal, *, wants_target: bool) -
 def calculate(db: Db, form: Form) -> tuple[int, object]:
     """Quotes a price, which then holds for a minute."""
     sent, received = _exchange(form)
-    least = prices.least_exchange(sent.currency).amount
+    least = prices.least_exchange(sent.currency, received.currency).amount
     if sent.amount < least:
         raise BelowMinimum(field="sender_amount", minimum=f"{least:f}")
     fixed_at, released_at = payouts.quote(db, sent.currency, received.currency)

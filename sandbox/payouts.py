@@ -103,7 +103,7 @@ def _demand_minimum(order: Order) -> None:
         if order.received.amount < least:
             raise BelowMinimum(field="amount", minimum=f"{least:f}")
         return
-    least = prices.least_exchange(order.sent.currency).amount
+    least = prices.least_exchange(order.sent.currency, order.received.currency).amount
     if order.sent.amount < least:
         raise BelowMinimum(field="sender_amount", minimum=f"{least:f}")
 

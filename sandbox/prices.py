@@ -32,7 +32,8 @@ DEPOSIT_FEE = Decimal("0.001")
 WITHDRAWAL_FEE = Decimal("0.001")
 EXCHANGE_FEE = Decimal("0.005")
 _MINING_EURO = Decimal("0.6")
-_LEAST_EXCHANGE_EURO = Decimal(180)
+_LEAST_EXCHANGE_EURO = {"USD": Decimal(20)}
+_ELSE_LEAST_EXCHANGE_EURO = Decimal(180)
 PRICE_HOLDS_SECONDS = 60
 
 
@@ -77,9 +78,10 @@ def pairs() -> Iterator[tuple[Currency, Currency]]:
                 yield source, target
 
 
-def least_exchange(source: str) -> Money:
-    """The smallest amount of `source` that is exchanged."""
-    return Money(_COMPUTING.divide(_LEAST_EXCHANGE_EURO, euro(source)), source).rounded_up()
+def least_exchange(source: str, target: str) -> Money:
+    """The smallest amount of `source` that is exchanged for `target`: each pair has its own."""
+    least = _LEAST_EXCHANGE_EURO.get(target, _ELSE_LEAST_EXCHANGE_EURO)
+    return Money(_COMPUTING.divide(least, euro(source)), source).rounded_up()
 
 
 def exchange_fee(sent: Money, received: Money) -> Money:

@@ -25,7 +25,7 @@ class Price(Parameter):
 class CalculateParams(Params):
     """One of the amounts; where both are given, the sender's counts."""
 
-    sender_currency = CurrencyCode()
+    sender_currency = CurrencyCode(help_text="What is debited.")
     receiver_currency = CurrencyCode()
     sender_amount = Amount(required=False)
     receiver_amount = Amount(required=False)
@@ -46,7 +46,7 @@ class CalculateParams(Params):
 
 
 class ExchangeNowParams(CalculateParams):
-    foreign_id = Text()
+    foreign_id = Text(help_text="The exchange, as the merchant calls it; used once. Answered as a string.")
 
 
 class ExchangeFixedParams(ExchangeNowParams):
@@ -59,9 +59,9 @@ class FuturesRatesParams(Params):
 
 class FuturesConfirmParams(Params):
     address = Text()
-    sender_currency = CurrencyCode()
-    receiver_currency = CurrencyCode()
-    receiver_amount = Amount()
+    sender_currency = CurrencyCode(help_text="What will be paid: the address's currency.")
+    receiver_currency = CurrencyCode(help_text="What the address converts to.")
+    receiver_amount = Amount(help_text="What is to be got, before the fee.")
 
 
 def wish(wanted: Mapping[str, Any]) -> Wish:

@@ -37,9 +37,9 @@ class Number(Parameter):
 
 class TransactionsInfoParams(Params):
     id = Number(required=False)
-    foreign_id = Text(required=False)
+    foreign_id = Text(required=False, help_text="The merchant's number of a withdrawal, exchange or invoice.")
     txid = Text(required=False)
-    type = OneOf(words=KINDS, required=False)
+    type = OneOf(words=KINDS, required=False, help_text="Only a transaction of this type.")
 
 
 class TransactionsInfo(SignedView):

@@ -61,5 +61,6 @@ class TestExchangeFee:
 
 class TestLeastExchange:
     def test_is_worth_the_same_in_every_currency(self) -> None:
-        assert prices.least_exchange("BTC") == money("0.003", "BTC")
-        assert prices.least_exchange("EUR") == money("180", "EUR")
+        assert prices.least_exchange("BTC", "EUR") == money("0.003", "BTC")
+        assert prices.least_exchange("EUR", "BTC") == money("180", "EUR")
+        assert prices.least_exchange("BTC", "USD") == money("0.00033334", "BTC")
