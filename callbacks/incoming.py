@@ -13,19 +13,19 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 
+from callbacks import dispatch
 from callbacks.models import IncomingCallback, IncomingState
 from merchants.errors import Refusal
-from payments import deposits
 from payments.deposits import Contradiction
 from payments.models import Processor
 from payments.processors import registry
-from payments.processors.base import DepositNotice, Notice, RawRequest, Unreadable
+from payments.processors.base import Notice, RawRequest, Unreadable
 from payments.wire import MAX_BODY_BYTES
 
 log = logging.getLogger(__name__)
@@ -56,10 +56,6 @@ class TooLarge(Refusal):
 
 class NotQuarantined(Refusal):
     """Only a quarantined callback can be replayed."""
-
-
-class NoVerb(Exception):
-    """A notice about something that we cannot have ordered yet."""
 
 
 def receive(*, processor_code: str, request: RawRequest) -> bool:
@@ -100,8 +96,8 @@ def process(*, now: datetime, limit: int = BATCH) -> int:
         return 0
     processors = Processor.objects.in_bulk({claim.processor for claim in claims}, field_name="code")
     readable = [reading for claim in claims if (reading := _read(claim, processors))]
-    readable.sort(key=lambda reading: (reading.processor.pk, reading.claim.id))
-    for _, batch in groupby(readable, key=lambda reading: reading.processor.pk):
+    readable.sort(key=lambda reading: (*reading.batch, reading.claim.id))
+    for _, batch in groupby(readable, key=lambda reading: reading.batch):
         _apply_batch(list(batch), now)
     return len(claims)
 
@@ -132,11 +128,17 @@ class _Claim:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What a claimed row says."""
+    """What a claimed row says: notices of one kind."""
 
     claim: _Claim
     processor: Processor
-    notices: Sequence[DepositNotice]
+    kind: type[Notice]
+    notices: Sequence[Notice]
+
+    @property
+    def batch(self) -> tuple[int, str]:
+        """What shares a transaction, which locks accounts once, last: one processor's notices of one kind."""
+        return self.processor.pk, self.kind.__name__
 
 
 # --- claiming ---
@@ -179,24 +181,15 @@ def _read(claim: _Claim, processors: Mapping[str, Processor]) -> _Reading | None
     try:
         processor = processors[claim.processor]
         notices = registry.inbound_parser(processor.connector).parse(claim.raw)
-        return _Reading(claim, processor, _deposits(notices, claim))
-    except (Unreadable, NoVerb) as error:
+        told = [
+            dispatch.told(notice, heard_at=claim.heard_at, repeated=claim.is_repeat) for notice in notices
+        ]
+        return _Reading(claim, processor, dispatch.kind_of(notices), told)
+    except (Unreadable, dispatch.MixedNotices) as error:
         _quarantine(claim, str(error))
     except Exception as error:  # noqa: BLE001 - one row's fault must not stop the others
         _put_off(claim, error)
     return None
-
-
-def _deposits(notices: Sequence[Notice], claim: _Claim) -> list[DepositNotice]:
-    """The one place that knows which notices have a verb; each told when it came. Raises `NoVerb`."""
-    for notice in notices:
-        if not isinstance(notice, DepositNotice):
-            raise NoVerb("no verb for payouts and exchanges yet")
-    return [
-        replace(notice, heard_at=claim.heard_at, repeated=claim.is_repeat)
-        for notice in notices
-        if isinstance(notice, DepositNotice)
-    ]
 
 
 # --- applying ---
@@ -212,13 +205,10 @@ def _apply_batch(readings: Sequence[_Reading], now: datetime) -> None:
 
 @transaction.atomic
 def _apply(readings: Sequence[_Reading], now: datetime) -> None:
-    """Marks one processor's rows and books what they say, in one transaction; without what others took over.
-
-    One processor's, since a transaction locks accounts once, last.
-    """
+    """Marks the rows of one batch and books what they say, in one transaction; not what others took over."""
     mine = _mark_applied([reading.claim for reading in readings])
     notices = [notice for reading in readings if reading.claim.id in mine for notice in reading.notices]
-    deposits.record_many(processor=readings[0].processor, notices=notices, now=now)
+    dispatch.record_many(readings[0].kind, processor=readings[0].processor, notices=notices, now=now)
 
 
 def _apply_one_by_one(readings: Sequence[_Reading], now: datetime, error: Exception) -> None:

@@ -17,7 +17,7 @@ from callbacks.models import Endpoint, OutgoingCallback, OutgoingState, SubjectK
 from merchants.errors import Refusal
 from merchants.models import Merchant
 from payments import bodies, invoice_bodies
-from payments.models import AddressOrigin, Invoice, Operation
+from payments.models import AddressOrigin, Invoice, Operation, OperationStatus, Origin
 
 
 class NotTheLatest(Refusal):
@@ -129,12 +129,21 @@ def _wants(endpoint: Endpoint | None, operation: Operation) -> bool:
     """Whether the merchant's switches let this change be told; without an endpoint, by the defaults."""
     if operation.pays_invoice:
         return False  # its invoice is what the merchant hears of
+    if operation.status == OperationStatus.PROCESSING or operation.origin == Origin.REFUND:
+        return False  # the first is the request's own answer; the second nobody's program asked for
     switches = endpoint or Endpoint()
-    if operation.address.origin != AddressOrigin.API and not switches.staff_operations:
+    if _is_staffs(operation) and not switches.staff_operations:
         return False
     if operation.is_below_minimum and not switches.below_minimum:
         return False
     return switches.cross_currency or not operation.is_cross_currency
+
+
+def _is_staffs(operation: Operation) -> bool:
+    """Asked for by staff, or come to an address that they took."""
+    if operation.address is None:
+        return operation.origin == Origin.STAFF
+    return operation.address.origin != AddressOrigin.API
 
 
 def _row(endpoint: Endpoint | None, operation: Operation) -> OutgoingCallback:

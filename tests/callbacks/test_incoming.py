@@ -245,14 +245,13 @@ class TestFailure:
         }
         assert Operation.objects.count() == 2
 
-    def test_for_want_of_a_verb_quarantines_with_that_reason(self, address: Address) -> None:
-        receive(upstream.deposit(address, type="withdrawal", foreign_id="w-1"))
+    @pytest.mark.parametrize("kind", ["withdrawal", "exchange"])
+    def test_for_want_of_an_order_quarantines_with_that_reason(self, address: Address, kind: str) -> None:
+        receive(upstream.deposit(address, type=kind, foreign_id="w-1"))
         incoming.process(now=NOW)
         row = the_row()
-        assert (row.state, row.error) == (
-            IncomingState.QUARANTINED,
-            "no verb for payouts and exchanges yet",
-        )
+        assert row.state == IncomingState.QUARANTINED
+        assert row.error.startswith("The processor contradicts what is recorded: ")
 
     def test_for_want_of_the_processors_row_is_put_off(self) -> None:
         assert not Processor.objects.exists()

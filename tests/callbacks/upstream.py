@@ -44,6 +44,25 @@ def deposit(
     return json.dumps(body | more).encode()
 
 
+def payout(
+    our_id: str, money: dict[str, str], *, number: int = 9, status: str = "confirmed", **more: Any
+) -> bytes:
+    """A withdrawal callback's body."""
+    leg = {"id": number, "type": "withdrawal", "txid": "c0ffee" + "1" * 58, "confirmations": "0", **money}
+    body = {
+        "id": number,
+        "foreign_id": our_id,
+        "type": "withdrawal",
+        "currency_sent": money,
+        "currency_received": money,
+        "transactions": [leg],
+        "fees": [],
+        "error": "",
+        "status": status,
+    }
+    return json.dumps(body | more).encode()
+
+
 def headers(body: bytes, *, key: str = KEY, secret: str = SECRET) -> dict[str, str]:
     return {signing.KEY_HEADER: key, signing.SIGNATURE_HEADER: signing.sign(secret, body)}
 

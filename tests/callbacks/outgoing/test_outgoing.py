@@ -14,9 +14,9 @@ from callbacks.models import Health, OutgoingCallback, OutgoingState
 from callbacks.outgoing import BeingSent, NotTheLatest, NowhereToSend, queue
 from callbacks.outgoing.queue import Try
 from payments import bodies, deposits
-from payments.models import Address, Operation
+from payments.models import Address, Operation, Origin
 from payments.processors.base import DepositStatus
-from tests import factories
+from tests import factories, payouts
 from tests.callbacks.outbox import callback, endpoint, seconds_to_wait, state
 from tests.factories import NOW
 
@@ -119,6 +119,33 @@ class TestSwitches:
         place.switch({"staff_operations": True})
         record(portal)
         assert len(rows()) == 1
+
+    def test_leave_out_withdrawals_of_staff_unless_asked_for(self) -> None:
+        merchant = payouts.merchant()
+        by = payouts.owner(merchant)
+        payouts.limit(merchant, everything=True, origin=Origin.STAFF)
+        payouts.ask(merchant, foreign_id=None, origin=Origin.STAFF, by=by)
+        place = endpoint(merchant=merchant)
+        payouts.ask(merchant, foreign_id=None, origin=Origin.STAFF, by=by)
+        assert rows() == []
+        place.switch({"staff_operations": True})
+        operation = payouts.ask(merchant, foreign_id=None, origin=Origin.STAFF, by=by)
+        assert [row.subject_id for row in rows()] == [operation.pk]
+
+    def test_never_tell_of_refunds_nor_of_what_is_under_way(self) -> None:
+        merchant = payouts.merchant()
+        endpoint(merchant=merchant, staff_operations=True)
+        refund = payouts.ask(merchant, foreign_id="refund-1", origin=Origin.REFUND)
+        payouts.approve(refund)
+        payouts.ask(merchant)
+        assert rows() == []
+
+    def test_tell_both_merchants_of_money_between_them(self) -> None:
+        giver, taker = payouts.merchant(), payouts.merchant()
+        payouts.ask(giver, address=payouts.address_of(taker).address)
+        told = {row.merchant_id: bytes(row.body) for row in rows()}
+        assert b'"type":"withdrawal"' in told[giver.pk]
+        assert b'"type":"deposit"' in told[taker.pk]
 
     def test_tell_the_payers_address_when_asked_for(self, address: Address) -> None:
         place = endpoint(merchant=address.merchant)
