@@ -25,6 +25,7 @@ def at():
         deposit_minimum_fee=Decimal("0.00005"),
         withdrawal_fee_percent=Decimal("0.001"),
         withdrawal_minimum=Decimal("0.0002"),
+        withdrawal_mining_fee=Decimal("0.00003"),
     )
     at = desk.desk(factories.merchant())
     terms.enable_all(merchant=at.merchant, currencies=["BTC", "EUR"], now=NOW)
@@ -50,6 +51,10 @@ class TestSchedule:
         assert (btc.of, btc.costs) == (Decimal("0.01"), Decimal("0.00008"))
         euro = prices(at, "Exchange")[-1]
         assert (euro.currency.code, euro.of, euro.costs) == ("EUR", Decimal(100), Decimal(1))
+
+    def test_counts_what_is_charged_for_the_network(self, at):
+        (btc,) = prices(at, "Withdrawal")
+        assert (btc.network, btc.of, btc.costs) == (Decimal("0.00003"), Decimal("0.02"), Decimal("0.00005"))
 
     def test_names_no_deposits_of_fiat(self, at):
         assert [one.currency.code for one in prices(at, "Deposit with conversion")] == ["BTC"]
