@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from django.db import connection
 
 from payments import ledger
 from payments.models import Alert
-from tests.constraints import judge_now
 from tests.factories import money
 from tests.payments import upstream_of_payouts as up
 from tests.payments.upstream_of_payouts import Payer, approved, send
@@ -18,16 +16,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def shop():
     return up.payer_out()
-
-
-def meddle(*statements: str) -> None:
-    """What somebody with the database's superuser could do, past every trigger and constraint."""
-    judge_now()
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL session_replication_role = 'replica'")
-        for statement in statements:
-            cursor.execute(statement)
-        cursor.execute("SET LOCAL session_replication_role = 'origin'")
 
 
 def is_held_back(row, payer: Payer) -> str:
@@ -51,26 +39,26 @@ class TestApproved:
         ],
     )
     def test_content_that_changed_is_not_sent(self, row, change):
-        meddle(f"UPDATE payments_withdrawal SET {change}")
+        up.meddle(f"UPDATE payments_withdrawal SET {change}")
         assert "approved" in is_held_back(row, Payer())
 
     def test_by_nobody_is_not_sent(self, row):
-        meddle(
+        up.meddle(
             "ALTER TABLE payments_withdrawal DROP CONSTRAINT withdrawal_beyond_a_limit_is_decided_by_somebody"
         )
-        meddle("UPDATE payments_withdrawal SET decided_by_id = NULL")
+        up.meddle("UPDATE payments_withdrawal SET decided_by_id = NULL")
         assert "Nobody" in is_held_back(row, Payer())
 
 
 class TestHold:
     def test_of_another_amount_is_not_sent(self, shop):
         row = approved(shop)
-        meddle("UPDATE payments_withdrawal SET amount = amount + 1, held = held + 1")
+        up.meddle("UPDATE payments_withdrawal SET amount = amount + 1, held = held + 1")
         assert "books" in is_held_back(row, Payer())
 
     def test_that_is_missing_is_not_sent(self, shop):
         row = approved(shop)
-        meddle("UPDATE payments_entry SET key = 'gone' WHERE key LIKE 'withdrawal:%:hold'")
+        up.meddle("UPDATE payments_entry SET key = 'gone' WHERE key LIKE 'withdrawal:%:hold'")
         assert "books" in is_held_back(row, Payer())
 
 
@@ -78,7 +66,7 @@ class TestDestination:
     def test_without_its_checksum_is_not_sent(self, shop):
         row = approved(shop)
         broken = up.ADDRESS[:-1] + ("x" if up.ADDRESS[-1] != "x" else "y")
-        meddle(f"UPDATE payments_withdrawal SET address = '{broken}', lookup = '{broken}'")
+        up.meddle(f"UPDATE payments_withdrawal SET address = '{broken}', lookup = '{broken}'")
         assert "destination" in is_held_back(row, Payer())
 
 

@@ -32,6 +32,7 @@ from payments.processors.base import (
 )
 from payments.withdrawals import Order
 from tests import factories
+from tests.constraints import judge_now
 from tests.desk import person
 from tests.factories import NOW, money
 
@@ -241,3 +242,13 @@ def as_role(name: str) -> Any:
     finally:
         with connection.cursor() as cursor:
             cursor.execute("RESET ROLE")
+
+
+def meddle(*statements: str) -> None:
+    """What somebody with the database's superuser could do, past every trigger and constraint."""
+    judge_now()
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = 'replica'")
+        for statement in statements:
+            cursor.execute(statement)
+        cursor.execute("SET LOCAL session_replication_role = 'origin'")

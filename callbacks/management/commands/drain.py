@@ -1,7 +1,8 @@
 """`manage.py drain`: works the queues without any broker, for when Valkey is dead or nothing else runs.
 
-The inbox, the outbox and invoices whose time is up, and, where this process holds a processor's credentials,
-the sender's pools and prices too. Safe beside running workers: rows are claimed the same way.
+The inbox, the outbox, invoices and approvals whose time is up, and, where this process holds a processor's
+credentials, the sender's pools, prices and withdrawals too. Safe beside running workers: rows are claimed
+the same way.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ class Command(BaseCommand):
     def _work(self) -> bool:
         """One round over every queue; whether there was anything to do."""
         busy = bool(incoming.process(now=clock.now()))
-        busy |= bool(tasks.expire_once())
+        busy |= bool(tasks.expire_once() + tasks.expire_withdrawals_once())
         for health in Health:
             with Courier(health=health) as courier:
                 while courier.step():
                     busy = True
         if settings.PROCESSORS:
-            busy |= bool(tasks.fill_once())
+            busy |= bool(tasks.fill_once() + tasks.send_once() + tasks.ask_once())
         return busy
