@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from launcher.state import DEMO, ROOT, VAR, LauncherRefusal, alone, read, running
+from launcher.state import ROOT, VAR, LauncherRefusal, alone, running
 
 OWNERS = {"migrate", "showmigrations", "makemigrations", "sqlmigrate", "dbshell"}
 PROOFS = {"soak": "tests.soak", "fuzz": "tests.fuzz", "bench": "bench"}
@@ -56,10 +56,18 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="the sandbox mines by itself; 0: never",
     )
+    up.add_argument(
+        "--upstream",
+        action="store_true",
+        help="put a second Bursar behind this one as its processor; +30, +31 and +40 are used then",
+    )
     up.set_defaults(run=_up)
 
     demo = commands.add_parser("demo", help="play the main job against a running `up`, or one of its own")
     demo.add_argument("--json", action="store_true", help="one JSON object")
+    demo.add_argument(
+        "--upstream", action="store_true", help="through two Bursars, a deposit and then a withdrawal"
+    )
     demo.set_defaults(run=_demo)
 
     reset = commands.add_parser("reset", help="remove all data and start anew")
@@ -72,8 +80,12 @@ def _parser() -> argparse.ArgumentParser:
 
     for name, text, example in (
         ("test", "run the tests on throw-away services", "./bursar test tests/payments -k ledger"),
-        ("manage", "Django's command line, against the running `up`", "./bursar manage check"),
-        ("shell", "a Python shell in the running `up`", "./bursar shell"),
+        (
+            "manage",
+            "Django's command line, against the running `up` (--upstream: the one behind)",
+            "./bursar manage check",
+        ),
+        ("shell", "a Python shell in the running `up` (--upstream: in the one behind)", "./bursar shell"),
         ("sandbox", "play payer, miner and faults", "./bursar sandbox pay ADDRESS 0.01"),
         ("soak", "prove the promises under kill -9 and cut lines", "./bursar soak R1 --full"),
         ("fuzz", "throw bad requests at the API and at intake", "./bursar fuzz --requests 5000"),
@@ -88,20 +100,24 @@ def _parser() -> argparse.ArgumentParser:
 def _up(options: argparse.Namespace) -> int:
     from launcher import up  # the services' wheels are looked for only here
 
-    return up.run(host=options.host, port=options.port, block_every=options.block_every)
+    return up.run(
+        host=options.host, port=options.port, block_every=options.block_every, upstream=options.upstream
+    )
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from launcher import demo, up
+    from launcher import demo, demo_upstream, up
 
     quiet = options.json
+    if options.upstream:
+        demo_upstream.demand_two(running())
     with ExitStack() as stack:
         if not running():
-            stack.enter_context(up.Background())
-        player = demo.Player(running(), read(DEMO), lambda text: None if quiet else print(text, flush=True))
+            stack.enter_context(up.Background(upstream=options.upstream))
+        player = demo.Player.of(running(), lambda text: None if quiet else print(text, flush=True))
         failed: demo.Mismatch | LauncherRefusal | None = None
         try:
-            demo.play(player)
+            demo_upstream.play(player) if options.upstream else demo.play(player)
         except (demo.Mismatch, LauncherRefusal) as mismatch:
             failed = mismatch
     if quiet:
@@ -173,35 +189,43 @@ def _check(options: argparse.Namespace) -> int:
     return subprocess.run(["bash", ".ci/run"], cwd=ROOT, check=False).returncode
 
 
-def _environment(*, as_owner: bool = False) -> dict[str, str]:
-    """The environment of a command that works on the running installation."""
+def _environment(*, as_owner: bool = False, upstream: bool = False) -> dict[str, str]:
+    """The environment of a command that works on the running installation, or on the one behind it."""
     here = running()
+    if upstream and "upstream" not in here:
+        raise LauncherRefusal("no Bursar is running behind another; start two with `./bursar up --upstream`")
     if not here:
         if os.environ.get("DATABASE_URL"):
             return dict(os.environ)
         raise LauncherRefusal("nothing is running; start it with `./bursar up`, or set DATABASE_URL")
-    environment: dict[str, str] = here["owner_environment" if as_owner else "environment"]
+    asked = here["upstream"] if upstream else here
+    environment: dict[str, str] = asked["owner_environment" if as_owner else "environment"]
     return environment
 
 
 def _manage(arguments: list[str]) -> int:
     """Django's command line; what changes or shows the schema comes as the schema's owner."""
-    as_owner = bool(OWNERS & set(arguments[:1]))
-    return _run(["manage.py", *arguments], _environment(as_owner=as_owner))
+    upstream = arguments[:1] == ["--upstream"]
+    command = arguments[upstream:]
+    as_owner = bool(OWNERS & set(command[:1]))
+    return _run(["manage.py", *command], _environment(as_owner=as_owner, upstream=upstream))
 
 
 def _shell(arguments: list[str]) -> int:
-    return _run(["manage.py", "shell", *arguments], _environment())
+    upstream = arguments[:1] == ["--upstream"]
+    return _run(["manage.py", "shell", *arguments[upstream:]], _environment(upstream=upstream))
 
 
 def _sandbox(arguments: list[str]) -> int:
-    """The sandbox's controls. Business time is one: what the sandbox waits, Bursar waits."""
-    environment = _environment()
-    failed = _run(["-m", "sandbox.control", *arguments], environment)
+    """The sandbox's controls. Business time is one: what the sandbox waits, every Bursar waits."""
+    bursars = [_environment()]
+    if "upstream" in running():
+        bursars.insert(0, _environment(upstream=True))  # the one that has the sandbox
+    failed = _run(["-m", "sandbox.control", *arguments], bursars[0])
     waited = _waited(arguments)
     if failed or waited is None:
         return failed
-    return _run(["manage.py", "shift_clock", str(waited)], environment)
+    return max(_run(["manage.py", "shift_clock", str(waited)], environment) for environment in bursars)
 
 
 def _waited(arguments: list[str]) -> int | None:

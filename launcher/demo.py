@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from launcher import wire
 from launcher.processes import python
-from launcher.state import ROOT, LauncherRefusal
+from launcher.state import ROOT, LauncherRefusal, read
 
 WAIT_SECONDS = 20.0
 AMOUNT = Decimal("0.015")
@@ -32,6 +33,11 @@ class Player:
     demo: dict[str, Any]
     say: Callable[[str], None]
     steps: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, running: dict[str, Any], say: Callable[[str], None]) -> Player:
+        """Who plays on an installation that wrote this of itself."""
+        return cls(running, read(Path(running["demo"])), say)
 
     @contextmanager
     def step(self, title: str) -> Iterator[dict[str, Any]]:
@@ -59,7 +65,7 @@ class Player:
         return facts
 
     def at_shop(self, foreign_id: str, status: str) -> dict[str, Any]:
-        """The shop's callback of that customer's deposit in that status, once it is there."""
+        """The shop's callback of a customer's deposit, or of an order, in that status, once it is there."""
 
         def look() -> dict[str, Any] | None:
             shown = wire.get(f"{self.running['shop_url']}/callbacks.json")
@@ -117,10 +123,11 @@ def play(player: Player) -> None:
         facts.update({"balance": player.balance("BTC")})
         demand(facts["balance"], before + credited, "the balance")
     with player.step("the ledger has it, and sums to zero") as facts:
-        facts.update(_check_books(player.booked(told["id"]), credited))
+        facts.update(check_books(player.booked(told["id"]), credited))
 
 
-def _check_books(shown: dict[str, Any], credited: Decimal) -> dict[str, Any]:
+def check_books(shown: dict[str, Any], credited: Decimal) -> dict[str, Any]:
+    """A deposit's one entry sums to zero and credits the merchant this much. Raises `Mismatch`."""
     demand(shown["status"], "confirmed", "the operation's status")
     demand(len(shown["entries"]), 1, "the number of entries")
     (entry,) = shown["entries"]
@@ -159,7 +166,8 @@ def demand(found: object, expected: object, what: str) -> None:
 
 
 def _foreign_id(body: dict[str, Any]) -> str | None:
-    return (body.get("crypto_address") or {}).get("foreign_id")
+    """An order's own, or the customer's whose address was paid."""
+    return body.get("foreign_id") or (body.get("crypto_address") or {}).get("foreign_id")
 
 
 def report(player: Player, mismatch: Mismatch | LauncherRefusal | None) -> str:

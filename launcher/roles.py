@@ -9,24 +9,39 @@ import http.client
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from urllib.parse import quote, urlsplit, urlunsplit
+from dataclasses import dataclass, field, replace
+from urllib.parse import quote
 
 from launcher.processes import Program, python
-from launcher.state import VAR, Ports
+from launcher.state import HOME, Home, Ports
 
 CELERY = {
-    "worker": ("work,tick", "prefork", os.cpu_count() or 1),
+    "worker": ("work,tick", "prefork", 0),
     "deliver": ("deliver,tick", "threads", 8),
     "deliver_slow": ("deliver_slow,tick", "threads", 8),
     "sender": ("sender", "prefork", 1),
 }
-"""Queues, pool and concurrency of each role that works one; whoever has a hand free takes the tick."""
+"""Queues, pool and concurrency (0: the installation's hands) of each role that works a queue; whoever has a
+hand free takes the tick."""
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """Another Bursar as an installation's processor: what `intake` and `sender` need to know of it."""
+
+    url: str
+    key: str
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Installation:
-    """All that is decided before a program starts. database: a role's URL by its database user."""
+    """All that is decided before a program starts. database: a role's URL by its database user.
+
+    upstream: the Bursar behind this one; without it the processor is a sandbox, which it then runs itself.
+    called_back: where its demo merchant is; without it there is a shop, which it then runs itself.
+    hands: how many processes of web, and of worker, share the work.
+    """
 
     host: str
     ports: Ports
@@ -34,6 +49,35 @@ class Installation:
     valkey: str
     secrets: dict[str, str]
     block_every: float = 15.0
+    home: Home = HOME
+    upstream: Upstream | None = None
+    called_back: str = ""
+    hands: int = os.cpu_count() or 1
+
+    @property
+    def processor(self) -> str:
+        """What its processor is called, in its settings and in the address of its callbacks."""
+        return "upstream" if self.upstream else "sandbox"
+
+    @property
+    def label(self) -> str:
+        """Before its programs' names, so that those of two installations are told apart."""
+        return "upstream-" if self.called_back else ""
+
+    @property
+    def intake_url(self) -> str:
+        """Where its processor calls back."""
+        return intake_url(self.ports, self.processor)
+
+    @property
+    def merchant(self) -> str:
+        """Who its demo merchant is."""
+        return "bursar" if self.called_back else "shop"
+
+    @property
+    def merchant_url(self) -> str:
+        """Where its demo merchant is called back."""
+        return self.called_back or f"{self.shop_url}/callbacks"
 
     @property
     def public_url(self) -> str:
@@ -56,26 +100,28 @@ class Installation:
             "BURSAR_ENCRYPTION_KEYS": self.secrets["encryption_keys"],
             "BURSAR_PUBLIC_URL": self.public_url,
             "BURSAR_ALLOWED_HOSTS": f"{self.host},127.0.0.1,localhost,[::1]",
-            "BURSAR_SANDBOX_CONTROL_URL": self.control_url,
-            "BURSAR_SANDBOX_CONTROL_TOKEN": self.secrets["control_token"],
             "DATABASE_URL": self.database(user),
             "REDIS_URL": self.valkey,
         }
+        if not self.upstream:
+            known["BURSAR_SANDBOX_CONTROL_URL"] = self.control_url
+            known["BURSAR_SANDBOX_CONTROL_TOKEN"] = self.secrets["control_token"]
         if role in {"intake", "sender"}:
-            known["BURSAR_PROCESSORS"] = json.dumps({"sandbox": self._upstream()})
+            known["BURSAR_PROCESSORS"] = json.dumps({self.processor: self._credentials()})
         return known
 
     def programs(self) -> list[Program]:
         """Every program, in the order in which they are started."""
-        return [self._sandbox(), self._shop(), self._web(), self._intake(), *self._queues(), self._beat()]
+        around = [] if self.upstream else [self._sandbox()]
+        around += [] if self.called_back else [self._shop()]
+        all_of_them = [*around, self._web(), self._intake(), *self._queues(), self._beat()]
+        return [replace(program, name=f"{self.label}{program.name}") for program in all_of_them]
 
-    def _upstream(self) -> dict[str, str]:
-        return {
-            "connector": "gateway",
-            "url": self.control_url,
-            "key": self.secrets["sandbox_key"],
-            "secret": self.secrets["sandbox_secret"],
-        }
+    def _credentials(self) -> dict[str, str]:
+        known = self.upstream or Upstream(
+            self.control_url, self.secrets["sandbox_key"], self.secrets["sandbox_secret"]
+        )
+        return {"connector": "gateway", "url": known.url, "key": known.key, "secret": known.secret}
 
     def _sandbox(self) -> Program:
         environment = self._bare() | {
@@ -84,8 +130,9 @@ class Installation:
             "BURSAR_SANDBOX_CONTROL_TOKEN": self.secrets["control_token"],
         }
         command = python(
-            *("-m", "sandbox", "--port", str(self.ports.sandbox), "--state", str(VAR / "sandbox.sqlite3")),
-            *("--callback-url", f"http://127.0.0.1:{self.ports.intake}/callbacks/sandbox/"),
+            *("-m", "sandbox", "--port", str(self.ports.sandbox)),
+            *("--state", str(self.home.directory / "sandbox.sqlite3")),
+            *("--callback-url", self.intake_url),
             *("--block-every", str(self.block_every)),
         )
         return Program("sandbox", command, environment, _answers(self.ports.sandbox, "/api/v2/ping"))
@@ -96,7 +143,7 @@ class Installation:
 
     def _web(self) -> Program:
         bind = f"{self.host}:{self.ports.web}"
-        command = _gunicorn(bind, workers=os.cpu_count() or 1)
+        command = _gunicorn(bind, workers=self.hands)
         return Program(
             "web", command, self.environment("web"), _answers(self.ports.web, "/healthz", self.host)
         )
@@ -109,30 +156,35 @@ class Installation:
         return [
             Program(
                 role,
-                _celery(role, *CELERY[role]),
+                _celery(role, queue, pool, concurrency or self.hands),
                 self.environment(role, "bursar_sender" if role == "sender" else "bursar_app"),
                 lambda log: " ready." in log,
             )
-            for role in CELERY
+            for role, (queue, pool, concurrency) in CELERY.items()
         ]
 
     def _beat(self) -> Program:
         command = python(
             *("-m", "config.queues", "beat", "-l", "warning"),
-            *("-s", str(VAR / "beat-schedule"), "--pidfile="),
+            *("-s", str(self.home.directory / "beat-schedule"), "--pidfile="),
         )
         return Program("beat", command, self.environment("beat"))
 
     def _bare(self) -> dict[str, str]:
         """For what is no part of Bursar: not even the database."""
-        return _THRIFT | {name: value for name, value in os.environ.items() if not _is_ours(name)}
+        theirs = {name: value for name, value in os.environ.items() if not _is_ours(name)}
+        return _THRIFT | theirs | {"BURSAR_VAR": str(self.home.directory)}
+
+
+def intake_url(ports: Ports, processor: str) -> str:
+    """Where the installation at these ports takes the callbacks of its processor."""
+    return f"http://127.0.0.1:{ports.intake}/callbacks/{processor}/"
 
 
 def as_role(url: str, role: str) -> str:
     """The same database under another role, for a server whose users are not ours to make."""
-    parts = urlsplit(url)
     option = f"options={quote(f'-c role={role}')}"
-    return urlunsplit(parts._replace(query=f"{parts.query}&{option}" if parts.query else option))
+    return f"{url}{'&' if '?' in url else '?'}{option}"
 
 
 _THRIFT = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536"}
@@ -142,8 +194,8 @@ _DECIDED = {"DATABASE_URL", "REDIS_URL", "PYTHONDONTWRITEBYTECODE"}
 
 
 def _is_ours(name: str) -> bool:
-    """What the launcher decides for each role; where this installation keeps its data is for all to know."""
-    return (name.startswith("BURSAR_") and name != "BURSAR_VAR") or name in _DECIDED
+    """What the launcher decides for each program."""
+    return name.startswith("BURSAR_") or name in _DECIDED
 
 
 def _gunicorn(bind: str, *, workers: int) -> list[str]:

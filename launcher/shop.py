@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
-from launcher.state import DEMO, read
+from launcher.state import HOME, read
 from merchants import signing
 
 KEPT = 50
@@ -84,7 +84,7 @@ class Shop(BaseHTTPRequestHandler):
         if self.mode != "off":
             self._answer(500, "rehearsing trouble", "text/plain")
             return
-        demo = read(DEMO)
+        demo = read(HOME.demo)
         key, signature = (
             self.headers.get(name, "") for name in (signing.KEY_HEADER, signing.SIGNATURE_HEADER)
         )

@@ -16,13 +16,39 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = Path(os.environ.get("BURSAR_VAR") or ROOT / "var")
-DEMO, RUNNING, SECRETS, MIGRATED = (
-    VAR / name for name in ("demo.json", "up.json", "secrets.json", "migrated")
-)
+RUNNING = VAR / "up.json"
+UPSTREAM_PORTS_FROM = 30
 
 
 class LauncherRefusal(Exception):
     """An anticipated no: its text is the one line that is printed; exit code 2."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where one installation keeps its files. Each has its own secrets, demo, clockwork and sandbox."""
+
+    directory: Path
+
+    @property
+    def demo(self) -> Path:
+        """The demo's people and keys."""
+        return self.directory / "demo.json"
+
+    @property
+    def secrets(self) -> Path:
+        return self.directory / "secrets.json"
+
+    @property
+    def migrated(self) -> Path:
+        """At which migrations its database stands."""
+        return self.directory / "migrated"
+
+
+HOME = Home(VAR)
+"""Of the one installation of a plain `up`; in a program of any installation, of its own."""
+FRONT, UPSTREAM = Home(VAR / "front"), Home(VAR / "upstream")
+"""Of the two of `up --upstream`, which share nothing with the one: what is in them came another way."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +73,24 @@ class Ports:
     def all(self) -> dict[str, int]:
         return {"web": self.web, "intake": self.intake, "sandbox": self.sandbox, "shop": self.shop}
 
+    @property
+    def upstream(self) -> Ports:
+        """Where the parts of the Bursar behind this one listen."""
+        return Ports(self.web + UPSTREAM_PORTS_FROM)
+
+    @property
+    def of_both(self) -> dict[str, int]:
+        """This one has the shop, the one behind it has the sandbox."""
+        behind = self.upstream
+        return {
+            "web": self.web,
+            "intake": self.intake,
+            "shop": self.shop,
+            "upstream web": behind.web,
+            "upstream intake": behind.intake,
+            "sandbox": behind.sandbox,
+        }
+
 
 def write_private(path: Path, facts: dict[str, Any]) -> None:
     """JSON that only its owner can read, replaced as a whole."""
@@ -68,9 +112,9 @@ def read(path: Path) -> dict[str, Any]:
     return facts
 
 
-def installation_secrets() -> dict[str, str]:
+def installation_secrets(home: Home) -> dict[str, str]:
     """This installation's own secrets, made at the first run."""
-    known = read(SECRETS)
+    known = read(home.secrets)
     if not known:
         known = {
             "secret_key": secrets.token_urlsafe(50),
@@ -79,7 +123,7 @@ def installation_secrets() -> dict[str, str]:
             "sandbox_secret": secrets.token_hex(32),
             "control_token": secrets.token_hex(16),
         }
-        write_private(SECRETS, known)
+        write_private(home.secrets, known)
     return known
 
 

@@ -14,42 +14,31 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
-from launcher import demo
+from launcher import demo, prepared
+from launcher.backing import services
 from launcher.processes import Supervisor, python
-from launcher.roles import Installation, as_role
-from launcher.services import Postgres, ServiceFailed, Valkey, die_with_parent
-from launcher.state import (
-    DEMO,
-    MIGRATED,
-    ROOT,
-    RUNNING,
-    VAR,
-    LauncherRefusal,
-    Ports,
-    alone,
-    installation_secrets,
-    migrations_stamp,
-    read,
-    running,
-    write_private,
-)
+from launcher.roles import Installation
+from launcher.services import ServiceFailed, die_with_parent
+from launcher.state import ROOT, RUNNING, VAR, LauncherRefusal, Ports, alone, read, running, write_private
 
 FUNDING = (("BTC", "2.1", 2), ("ETH", "20.5", 12))
 """Currency, amount and blocks of the demo's first deposits; fees leave at least 2 BTC and 20 ETH."""
 BANK_TRANSFERS = (("EUR", "10000"), ("USD", "10000"))
+STARTS_WITHIN_SECONDS = 180.0
+PEOPLE = ("operator", "owner", "second_owner", "viewer")
 
 
 def say(text: str, to: TextIO | None = None) -> None:
     print(f"[bursar] {text}", flush=True, file=to)
 
 
-def demand_free(host: str, ports: Ports) -> None:
-    """Raises `LauncherRefusal` naming the first port that is taken."""
-    for name, port in ports.all.items():
+def demand_free(host: str, ports: Ports, *, upstream: bool = False) -> None:
+    """Raises `LauncherRefusal` naming the first port that is taken, of one installation or of two."""
+    for name, port in (ports.of_both if upstream else ports.all).items():
         where = host if name == "web" else "127.0.0.1"
         if not 0 < port < 65536:
             raise LauncherRefusal(f"port {port} ({name}) is no port; choose another with --port")
@@ -61,134 +50,89 @@ def demand_free(host: str, ports: Ports) -> None:
             ) from None
 
 
-@contextmanager
-def services() -> Iterator[tuple[Callable[[str], str], str]]:
-    """(the database's URL for a user, Valkey's URL); only what the environment does not name is started."""
-    given, valkey_url = os.environ.get("DATABASE_URL"), os.environ.get("REDIS_URL")
-    postgres = None if given else Postgres(VAR / "postgres")
-    valkey = None if valkey_url else Valkey(VAR / "valkey")
-    try:
-        if valkey:
-            valkey_url = valkey.start()
-        if postgres:
-            postgres.start()
-            postgres.prepare()
-        yield (postgres.url if postgres else lambda user: _given(given or "", user)), valkey_url or ""
-    finally:
-        if valkey:
-            valkey.stop()
-        if postgres:
-            postgres.stop()
+def run(*, host: str, port: int, block_every: float, upstream: bool = False) -> int:
+    """Runs until SIGINT or SIGTERM; returns 0. Raises `LauncherRefusal` for what is in the way.
 
-
-def _given(url: str, user: str) -> str:
-    """A database that is not ours: its URL as owner, or under a role unless another URL is given for it."""
-    if user == "bursar_owner":
-        return url
-    own = {"bursar_app": "DATABASE_URL_APP", "bursar_sender": "DATABASE_URL_SENDER"}[user]
-    return os.environ.get(own) or as_role(url, user)
-
-
-def run(*, host: str, port: int, block_every: float) -> int:
-    """Runs until SIGINT or SIGTERM; returns 0. Raises `LauncherRefusal` for what is in the way."""
+    upstream: another Bursar is this one's processor, and has the sandbox behind it.
+    """
     began, ports = time.monotonic(), Ports(port)
     supervisor = Supervisor(VAR / "log", say)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: supervisor.stop())
+    prepare = prepared.two if upstream else prepared.one
     with alone():
-        demand_free(host, ports)
+        demand_free(host, ports, upstream=upstream)
         try:
-            with services() as (database, valkey):
-                installation = Installation(
-                    host, ports, database, valkey, installation_secrets(), block_every
-                )
-                _bring_up(installation, supervisor, began)
+            with services(VAR) as backing:
+                installations = prepare(host=host, ports=ports, backing=backing, block_every=block_every)
+                _bring_up(installations, supervisor, began)
         except ServiceFailed as error:
             raise LauncherRefusal(str(error)) from None
     say("stopped")
     return 0
 
 
-def _bring_up(installation: Installation, supervisor: Supervisor, began: float) -> None:
-    migrate(installation)
-    _seed(installation)
+def _bring_up(installations: Sequence[Installation], supervisor: Supervisor, began: float) -> None:
+    """Each in turn, as the next one asks the one before it for addresses and prices."""
     try:
-        supervisor.start(installation.programs())
-        supervisor.wait_until_ready()
-        if supervisor.is_stopping:
-            return
-        facts = _announce(installation)
-        _fund(facts)
-        print(table(facts), flush=True)
+        for installation in installations:
+            supervisor.start(installation.programs())
+            supervisor.wait_until_ready()
+            if supervisor.is_stopping:
+                return
+        here = _announce(installations)
+        _fund(here)
+        print(table(here), flush=True)
         say(f"up in {time.monotonic() - began:.1f} s; Ctrl-C stops it, logs are in {VAR / 'log'}")
         supervisor.run()
     finally:
         supervisor.end()
 
 
-def migrate(installation: Installation) -> None:
-    """Migrates as the owner, unless this very database stands at these migrations already."""
-    owner = installation.environment("manage", "bursar_owner")
-    stamp = hashlib.sha256(f"{migrations_stamp()}{owner['DATABASE_URL']}".encode()).hexdigest()
-    embedded = not os.environ.get("DATABASE_URL")
-    if embedded and MIGRATED.exists() and MIGRATED.read_text() == stamp:
-        return
-    _manage(owner, "migrate", "--noinput", "-v0")
-    MIGRATED.write_text(stamp)
+def _announce(installations: Sequence[Installation]) -> dict[str, Any]:
+    """Writes where everything is, for commands and for people; returns it.
+
+    What it says is of the last one, the merchants'; the one behind that is under `upstream`. The sandbox is
+    one for both.
+    """
+    *behind, front = installations
+    here = _where(front)
+    for each in behind:
+        here["upstream"] = _where(each)
+        here |= {name: here["upstream"][name] for name in ("control_url", "control_token")}
+    write_private(RUNNING, here)
+    return here
 
 
-def _seed(installation: Installation) -> None:
-    """The demo, once; and its callback address again, when the shop has moved to another port."""
-    if DEMO.exists() and read(DEMO).get("shop_url", installation.shop_url) == installation.shop_url:
-        return
-    shop = f"{installation.shop_url}/callbacks"
-    environment = installation.environment("manage")
-    _manage(environment, "seed_demo", "--json-out", str(DEMO), "--shop-url", shop)
-    if not DEMO.exists():
-        raise LauncherRefusal(f"the demo is in the database but {DEMO} is gone; `./bursar reset` starts anew")
-
-
-def _manage(environment: dict[str, str], *arguments: str) -> None:
-    done = subprocess.run(
-        python("manage.py", *arguments),
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        last = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[-1]
-        raise LauncherRefusal(f"`manage.py {arguments[0]}` failed: {last}")
-
-
-def _announce(installation: Installation) -> dict[str, Any]:
-    """Writes where everything is, for `demo` and for people; returns the demo's facts."""
+def _where(installation: Installation) -> dict[str, Any]:
+    """Where one installation is found, and how commands enter it. Its demo's file is told as much."""
     urls = {
         "base_url": installation.public_url,
         "api_url": f"{installation.public_url}/api/v2",
         "backoffice_url": f"{installation.public_url}/",
         "operator_url": f"{installation.public_url}/operator/",
         "shop_url": installation.shop_url,
+        "callback_url": installation.merchant_url,
     }
-    here = urls | {
+    if installation.called_back:
+        del urls["shop_url"]
+    write_private(installation.home.demo, read(installation.home.demo) | urls)
+    return urls | {
         "pid": os.getpid(),
+        "demo": str(installation.home.demo),
         "control_url": installation.control_url,
         "control_token": installation.secrets["control_token"],
         "environment": installation.environment("manage"),
         "owner_environment": installation.environment("manage", "bursar_owner"),
     }
-    write_private(RUNNING, here)
-    facts = urls | {name: value for name, value in read(DEMO).items() if name not in urls}
-    write_private(DEMO, facts)
-    return facts
 
 
-def _fund(facts: dict[str, Any]) -> None:
+def _fund(here: dict[str, Any]) -> None:
     """The demo's balances, once: coins by real deposits, fiat at the sandbox to match the top-ups."""
+    facts = read(Path(here["demo"]))
     if facts.get("funded"):
         return
-    player = demo.Player(running(), facts, say)
+    player = demo.Player.of(here, say)
     try:
         for currency, amount in BANK_TRANSFERS:
             player.simulate("fund", currency=currency, amount=amount)
@@ -196,7 +140,7 @@ def _fund(facts: dict[str, Any]) -> None:
             demo.fund(player, currency, amount, blocks)
     except demo.Mismatch as mismatch:
         raise LauncherRefusal(f"the demo's first deposits failed: {mismatch}") from None
-    write_private(DEMO, facts | {"funded": True})
+    write_private(Path(here["demo"]), facts | {"funded": True})
 
 
 def code_now(secret: str) -> str:
@@ -208,8 +152,9 @@ def code_now(secret: str) -> str:
     return f"{number % 1_000_000:06d}"
 
 
-def table(facts: dict[str, Any]) -> str:
+def table(here: dict[str, Any]) -> str:
     """What a person needs to try it."""
+    facts = read(Path(here["demo"]))
     rows = [
         ("API", facts["api_url"]),
         ("Back-office", facts["backoffice_url"]),
@@ -217,24 +162,42 @@ def table(facts: dict[str, Any]) -> str:
         ("Demo shop", facts["shop_url"]),
         ("API key", facts["api_key"]),
         ("API secret", facts["api_secret"]),
+        *_people(facts, PEOPLE),
     ]
-    for title in ("operator", "owner", "second_owner", "viewer"):
+    if "upstream" in here:
+        behind = read(Path(here["upstream"]["demo"]))
+        rows += [
+            ("", ""),
+            ("Behind it", "another Bursar, whose merchant the one above is; the sandbox is behind that"),
+            ("Back-office", behind["backoffice_url"]),
+            ("Operator admin", behind["operator_url"]),
+            *_people(behind, ("operator", "owner")),
+        ]
+    width = max(len(title) for title, _ in rows)
+    return "\n".join(f"  {title:<{width}}  {value}".rstrip() for title, value in rows)
+
+
+def _people(facts: dict[str, Any], titles: Sequence[str]) -> list[tuple[str, str]]:
+    rows = []
+    for title in titles:
         person = facts[title]
         rows.append((title.replace("_", " ").capitalize(), f"{person['email']}  {person['password']}"))
         rows.append(("", f"authenticator {person['totp_secret']}, now {code_now(person['totp_secret'])}"))
-    width = max(len(title) for title, _ in rows)
-    return "\n".join(f"  {title:<{width}}  {value}" for title, value in rows)
+    return rows
 
 
 class Background:
     """An `up` of our own for a command that found none running."""
 
+    def __init__(self, *, upstream: bool = False) -> None:
+        self._upstream = upstream
+
     def __enter__(self) -> None:
-        port = free_base()
+        port = free_base(upstream=self._upstream)
         say(f"nothing is running; starting an installation of our own at port {port}", to=sys.stderr)
         parent, self._last = os.getpid(), "no reason given"
         self._process = subprocess.Popen(
-            python("-m", "launcher", "up", "--port", str(port)),
+            python("-m", "launcher", "up", "--port", str(port), *(["--upstream"] if self._upstream else [])),
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -243,12 +206,16 @@ class Background:
             preexec_fn=lambda: die_with_parent(signal.SIGTERM, parent),
         )
         threading.Thread(target=self._listen, daemon=True).start()
-        end = time.monotonic() + 120
-        while not (running() and read(DEMO).get("funded")):
+        end = time.monotonic() + STARTS_WITHIN_SECONDS
+        while not self._is_funded():
             if self._process.poll() is not None or time.monotonic() > end:
                 self.__exit__()
                 raise LauncherRefusal(f"it did not start: {self._last}")
             time.sleep(0.1)
+
+    def _is_funded(self) -> bool:
+        here = running()
+        return bool(here) and bool(read(Path(here["demo"])).get("funded"))
 
     def _listen(self) -> None:
         for line in self._process.stdout or ():
@@ -259,10 +226,10 @@ class Background:
         self._process.wait(60)
 
 
-def free_base() -> int:
+def free_base(*, upstream: bool = False) -> int:
     """A port whose neighbours that we use are free as well."""
     for base in range(8000, 20_000, 100):
         with contextlib.suppress(LauncherRefusal):
-            demand_free("127.0.0.1", Ports(base))
+            demand_free("127.0.0.1", Ports(base), upstream=upstream)
             return base
     raise LauncherRefusal("no ports are free")

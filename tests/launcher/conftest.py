@@ -15,5 +15,4 @@ def var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     directory = tmp_path / "var"
     monkeypatch.setattr(state, "VAR", directory)
     monkeypatch.setattr(state, "RUNNING", directory / "up.json")
-    monkeypatch.setattr(state, "SECRETS", directory / "secrets.json")
     return directory

@@ -165,24 +165,24 @@ class TestCheckBooks:
         return {"id": 1, "status": "confirmed", "entries": [ENTRY]} | changes
 
     def test_accepts_an_entry_that_sums_to_zero(self):
-        assert demo._check_books(self.shown(), self.CREDITED) == {"entry": "deposit:1:1", "postings": 3}
+        assert demo.check_books(self.shown(), self.CREDITED) == {"entry": "deposit:1:1", "postings": 3}
 
     def test_sees_an_entry_that_does_not(self):
         entry = ENTRY | {"postings": ENTRY["postings"][1:]}
         with pytest.raises(Mismatch, match="the entry's sum: expected 0, found"):
-            demo._check_books(self.shown(entries=[entry]), self.CREDITED)
+            demo.check_books(self.shown(entries=[entry]), self.CREDITED)
 
     def test_sees_a_second_credit(self):
         with pytest.raises(Mismatch, match="the number of entries: expected 1, found 2"):
-            demo._check_books(self.shown(entries=[ENTRY, ENTRY]), self.CREDITED)
+            demo.check_books(self.shown(entries=[ENTRY, ENTRY]), self.CREDITED)
 
     def test_sees_another_status(self):
         with pytest.raises(Mismatch, match="status: expected confirmed, found not_confirmed"):
-            demo._check_books(self.shown(status="not_confirmed"), self.CREDITED)
+            demo.check_books(self.shown(status="not_confirmed"), self.CREDITED)
 
     def test_sees_another_credit_than_was_told(self):
         with pytest.raises(Mismatch, match=r"credited: expected 0\.01, found"):
-            demo._check_books(self.shown(), Decimal("0.01"))
+            demo.check_books(self.shown(), Decimal("0.01"))
 
 
 class TestReport:

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from typing import ClassVar
 
 import pytest
 
@@ -58,6 +59,15 @@ class TestUp:
         assert not (tmp_path / "var" / "postgres").exists()
         assert not (tmp_path / "var" / "secrets.json").exists()
 
+    def test_refuses_a_busy_port_of_the_one_behind(self, tmp_path):
+        base = up.free_base(upstream=True)
+        with socket.create_server(("127.0.0.1", base + 31)):
+            done = bursar(tmp_path / "var", "up", "--upstream", "--port", str(base))
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"bursar: 127.0.0.1:{base + 31} (upstream intake) is not free")
+        assert done.stderr.count("\n") == 1
+        assert not (tmp_path / "var" / "postgres").exists()
+
     def test_refuses_a_database_that_does_not_answer(self, tmp_path):
         url = f"postgresql://nobody@/nothing?host={tmp_path}"
         done = bursar(
@@ -97,6 +107,66 @@ class TestReset:
         done = bursar(var, "reset", "--yes")
         assert (done.returncode, done.stderr) == (0, "")
         assert not var.exists()
+
+
+class TestOfTwo:
+    """Commands beside `up --upstream`: which of the two each one enters."""
+
+    HERE: ClassVar = {
+        "environment": {"IS": "front"},
+        "owner_environment": {"IS": "owner of front"},
+        "upstream": {"environment": {"IS": "behind"}, "owner_environment": {"IS": "owner of behind"}},
+    }
+
+    @pytest.fixture
+    def ran(self, monkeypatch):
+        ran: list[tuple[list[str], str]] = []
+
+        def run(command: list[str], environment: dict[str, str]) -> int:
+            ran.append((command, environment["IS"]))
+            return 0
+
+        monkeypatch.setattr(command_line, "_run", run)
+        monkeypatch.setattr(command_line, "running", lambda: self.HERE)
+        return ran
+
+    def test_manage_the_one_in_front(self, ran):
+        assert command_line.main(["manage", "check"]) == 0
+        assert command_line.main(["manage", "migrate"]) == 0
+        assert ran == [(["manage.py", "check"], "front"), (["manage.py", "migrate"], "owner of front")]
+
+    def test_manage_the_one_behind_when_asked(self, ran):
+        command_line.main(["manage", "--upstream", "check"])
+        command_line.main(["manage", "--upstream", "migrate"])
+        command_line.main(["shell", "--upstream", "-v0"])
+        assert ran == [
+            (["manage.py", "check"], "behind"),
+            (["manage.py", "migrate"], "owner of behind"),
+            (["manage.py", "shell", "-v0"], "behind"),
+        ]
+
+    def test_play_in_the_sandbox_of_the_one_behind(self, ran):
+        command_line.main(["sandbox", "block", "2"])
+        assert ran == [(["-m", "sandbox.control", "block", "2"], "behind")]
+
+    def test_move_every_clock(self, ran):
+        command_line.main(["sandbox", "wait", "15m"])
+        assert ran == [
+            (["-m", "sandbox.control", "wait", "15m"], "behind"),
+            (["manage.py", "shift_clock", "900"], "behind"),
+            (["manage.py", "shift_clock", "900"], "front"),
+        ]
+
+    def test_refuse_where_only_one_runs(self, ran, monkeypatch, capsys):
+        single = {name: value for name, value in self.HERE.items() if name != "upstream"}
+        monkeypatch.setattr(command_line, "running", lambda: single)
+        assert command_line.main(["manage", "--upstream", "check"]) == 2
+        assert command_line.main(["demo", "--upstream"]) == 2
+        assert ran == []
+        refused = capsys.readouterr().err.splitlines()
+        assert refused[0].startswith("bursar: no Bursar is running behind another; start two with")
+        assert refused[1].startswith("bursar: a single Bursar is running; stop it, or start two")
+        assert len(refused) == 2
 
 
 class TestWaited:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from config.celery import app
-from launcher.roles import Installation, as_role
-from launcher.state import Ports
+from launcher.roles import Installation, Upstream, as_role, intake_url
+from launcher.state import HOME, UPSTREAM, Ports
 from payments import doorbell
 
 SECRETS = {
@@ -32,6 +33,18 @@ def installation() -> Installation:
 @pytest.fixture
 def programs(installation):
     return {program.name: program for program in installation.programs()}
+
+
+@pytest.fixture
+def front(installation) -> Installation:
+    """One whose processor is another Bursar."""
+    return replace(installation, upstream=Upstream("http://127.0.0.1:9030", "the-key", "the-upstream-secret"))
+
+
+@pytest.fixture
+def behind(installation, front) -> Installation:
+    """That other one."""
+    return replace(installation, ports=Ports(9030), home=UPSTREAM, called_back=front.intake_url, hands=1)
 
 
 class TestPrograms:
@@ -76,6 +89,63 @@ class TestPrograms:
     def test_show_no_secret_when_printed(self, programs):
         shown = repr(list(programs.values()))
         assert not [secret for secret in SECRETS.values() if secret in shown]
+
+
+class TestProgramsOfTwo:
+    def test_are_every_role_twice_with_one_shop_and_one_sandbox(self, front, behind):
+        named = [program.name for each in (behind, front) for program in each.programs()]
+        roles = [name for name in EVERYTHING if name not in {"sandbox", "shop"}]
+        assert named == ["upstream-sandbox", *(f"upstream-{role}" for role in roles), "shop", *roles]
+
+    def test_call_back_from_the_sandbox_over_the_one_behind_to_the_one_in_front(self, front, behind):
+        sandbox = behind.programs()[0].command
+        assert sandbox[sandbox.index("--callback-url") + 1] == "http://127.0.0.1:9031/callbacks/sandbox/"
+        assert behind.merchant_url == "http://127.0.0.1:9001/callbacks/upstream/"
+        assert front.merchant_url == "http://127.0.0.1:9020/callbacks"
+
+    def test_keep_their_files_apart(self, front, behind):
+        (beat,) = [program for program in behind.programs() if program.name == "upstream-beat"]
+        assert str(UPSTREAM.directory / "beat-schedule") in beat.command
+        kept = {program.environment["BURSAR_VAR"] for program in behind.programs()}
+        assert kept == {str(UPSTREAM.directory)}
+        assert {program.environment["BURSAR_VAR"] for program in front.programs()} == {str(HOME.directory)}
+
+    def test_of_the_one_behind_are_a_process_each(self, behind):
+        commands = {program.name: program.command for program in behind.programs()}
+        assert commands["upstream-web"][commands["upstream-web"].index("-w") + 1] == "1"
+        assert commands["upstream-worker"][commands["upstream-worker"].index("-c") + 1] == "1"
+
+
+class TestEnvironmentOfTwo:
+    def test_names_the_one_behind_as_the_processor_of_the_one_in_front(self, front):
+        assert json.loads(front.environment("intake")["BURSAR_PROCESSORS"]) == {
+            "upstream": {
+                "connector": "gateway",
+                "url": "http://127.0.0.1:9030",
+                "key": "the-key",
+                "secret": "the-upstream-secret",
+            }
+        }
+
+    def test_gives_its_secret_to_intake_and_sender_alone(self, front, behind):
+        programs = [*behind.programs(), *front.programs()]
+        holding = {each.name for each in programs if "the-upstream-secret" in str(each.environment)}
+        assert holding == {"intake", "sender"}
+
+    def test_tells_the_sandbox_to_the_one_behind_alone(self, front, behind):
+        assert behind.environment("manage")["BURSAR_SANDBOX_CONTROL_URL"] == "http://127.0.0.1:9040"
+        for name in ("BURSAR_SANDBOX_CONTROL_URL", "BURSAR_SANDBOX_CONTROL_TOKEN"):
+            assert name not in front.environment("manage")
+        assert "the-sandbox-secret" not in str([each.environment for each in front.programs()])
+
+    def test_shows_no_secret_of_the_one_behind(self, front):
+        assert "the-upstream-secret" not in repr(front.upstream)
+        assert "the-upstream-secret" not in repr(front.programs())
+
+
+class TestIntakeUrl:
+    def test_is_the_doors_own_of_each_processor(self):
+        assert intake_url(Ports(9000), "upstream") == "http://127.0.0.1:9001/callbacks/upstream/"
 
 
 class TestEnvironment:
@@ -129,3 +199,6 @@ class TestAsRole:
             as_role("postgresql://a@/db?host=/run", "bursar_app")
             == "postgresql://a@/db?host=/run&options=-c%20role%3Dbursar_app"
         )
+
+    def test_leaves_an_address_without_a_host_as_it_is(self):
+        assert as_role("postgresql:///db", "bursar_app") == "postgresql:///db?options=-c%20role%3Dbursar_app"

@@ -22,9 +22,9 @@ SECRET = "the-secret"
 
 @pytest.fixture
 def url(var, monkeypatch):
-    demo = var / "demo.json"
-    state.write_private(demo, {"api_key": "the-key", "api_secret": SECRET})
-    monkeypatch.setattr(shop, "DEMO", demo)
+    home = state.Home(var)
+    state.write_private(home.demo, {"api_key": "the-key", "api_secret": SECRET})
+    monkeypatch.setattr(shop, "HOME", home)
     monkeypatch.setattr(shop.Shop, "received", deque(maxlen=shop.KEPT))
     monkeypatch.setattr(shop.Shop, "counts", {"received": 0, "refused": 0})
     monkeypatch.setattr(shop.Shop, "mode", "off")
@@ -64,7 +64,7 @@ class TestCallbacks:
         assert requests.post(f"{url}/callbacks", data=BODY, timeout=10).status_code == 403
 
     def test_refuses_everything_before_the_demo_is_there(self, url):
-        shop.DEMO.unlink()
+        shop.HOME.demo.unlink()
         assert tell(url, key="", secret="") == 403
 
     def test_refuses_a_body_that_is_too_large(self, url):

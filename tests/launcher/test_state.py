@@ -7,12 +7,32 @@ import base64
 import pytest
 
 from launcher import state
-from launcher.state import LauncherRefusal, Ports
+from launcher.state import Home, LauncherRefusal, Ports
 
 
 class TestPorts:
     def test_are_counted_from_the_port_of_the_web(self):
         assert Ports(8000).all == {"web": 8000, "intake": 8001, "sandbox": 8010, "shop": 8020}
+
+    def test_of_two_are_apart_with_one_shop_and_one_sandbox(self):
+        assert Ports(8000).of_both == {
+            "web": 8000,
+            "intake": 8001,
+            "shop": 8020,
+            "upstream web": 8030,
+            "upstream intake": 8031,
+            "sandbox": 8040,
+        }
+
+
+class TestHome:
+    def test_of_each_installation_is_its_own(self):
+        homes = (state.HOME, state.FRONT, state.UPSTREAM)
+        files = {path for home in homes for path in (home.demo, home.secrets, home.migrated)}
+        assert len(files) == 9
+
+    def test_is_removed_with_the_rest(self):
+        assert state.FRONT.directory.parent == state.UPSTREAM.directory.parent == state.VAR
 
 
 class TestWritePrivate:
@@ -42,22 +62,25 @@ class TestRead:
 
 
 class TestInstallationSecrets:
-    def test_are_made_once(self, var):
-        assert state.installation_secrets() == state.installation_secrets()
+    @pytest.fixture
+    def home(self, var):
+        return Home(var)
 
-    def test_are_private_and_long_enough(self, var):
-        secrets = state.installation_secrets()
-        assert (var / "secrets.json").stat().st_mode & 0o777 == 0o600
+    def test_are_made_once(self, home):
+        assert state.installation_secrets(home) == state.installation_secrets(home)
+
+    def test_are_private_and_long_enough(self, home):
+        secrets = state.installation_secrets(home)
+        assert home.secrets.stat().st_mode & 0o777 == 0o600
         kid, _, encoded = secrets["encryption_keys"].partition(":")
         assert kid == "k1"
         assert len(base64.b64decode(encoded)) == 32
         assert len(secrets["sandbox_secret"]) == 64
         assert len(secrets["secret_key"]) >= 50
 
-    def test_are_another_installations_never(self, var):
-        first = state.installation_secrets()
-        (var / "secrets.json").unlink()
-        second = state.installation_secrets()
+    def test_are_another_installations_never(self, home, tmp_path):
+        first = state.installation_secrets(home)
+        second = state.installation_secrets(Home(tmp_path / "another"))
         assert not set(first.values()) & set(second.values())
 
 

@@ -12,13 +12,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 import pytest
 
 from launcher import up
-from launcher.state import LauncherRefusal, Ports
+from launcher.state import LauncherRefusal, Ports, write_private
 from tests.launcher.test_services import ROOT, is_alive
 
 RFC_6238_SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
@@ -49,6 +49,15 @@ class TestDemandFree:
         with taken, pytest.raises(LauncherRefusal, match=rf"127.0.0.1:{base + distance} \({name}\) is not"):
             up.demand_free("127.0.0.1", Ports(base))
 
+    @pytest.mark.parametrize(
+        ("distance", "name"), [(20, "shop"), (30, "upstream web"), (31, "upstream intake"), (40, "sandbox")]
+    )
+    def test_names_the_one_of_two_installations_that_is_taken(self, distance, name):
+        base = up.free_base(upstream=True)
+        taken = socket.create_server(("127.0.0.1", base + distance))
+        with taken, pytest.raises(LauncherRefusal, match=rf"127.0.0.1:{base + distance} \({name}\) is not"):
+            up.demand_free("127.0.0.1", Ports(base), upstream=True)
+
     @pytest.mark.parametrize("port", [0, -1, 65_530, 70_000])
     def test_refuses_what_is_no_port(self, port):
         with pytest.raises(LauncherRefusal, match="is no port; choose another with --port"):
@@ -59,31 +68,31 @@ class TestDemandFree:
             up.demand_free("203.0.113.1", Ports(up.free_base()))
 
 
-class TestGivenDatabase:
-    URL = "postgresql://admin@db.example/bursar"
-
-    def test_is_migrated_as_it_is_given(self):
-        assert up._given(self.URL, "bursar_owner") == self.URL
-
-    def test_is_entered_under_each_role(self, monkeypatch):
-        monkeypatch.delenv("DATABASE_URL_APP", raising=False)
-        assert up._given(self.URL, "bursar_app") == f"{self.URL}?options=-c%20role%3Dbursar_app"
-
-    def test_is_entered_by_the_address_that_a_role_was_given(self, monkeypatch):
-        monkeypatch.setenv("DATABASE_URL_SENDER", "postgresql://sender@db.example/bursar")
-        assert up._given(self.URL, "bursar_sender") == "postgresql://sender@db.example/bursar"
-
-
 class TestTable:
-    def test_shows_how_to_get_in(self):
-        person = {"email": "a@b.test", "password": "pass-word", "totp_secret": RFC_6238_SECRET}
-        facts: dict[str, Any] = dict.fromkeys(("owner", "second_owner", "viewer", "operator"), person)
-        facts |= {"api_key": "the-key", "api_secret": "the-secret", "api_url": "http://h/api/v2"}
-        facts |= {"backoffice_url": "http://h/", "operator_url": "http://h/operator/", "shop_url": "http://s"}
-        shown = up.table(facts)
+    PERSON: ClassVar = {"email": "a@b.test", "password": "pass-word", "totp_secret": RFC_6238_SECRET}
+
+    def facts(self, host: str) -> dict[str, Any]:
+        facts: dict[str, Any] = dict.fromkeys(up.PEOPLE, self.PERSON)
+        facts |= {"api_key": "the-key", "api_secret": "the-secret", "api_url": f"http://{host}/api/v2"}
+        urls = {"backoffice_url": f"http://{host}/", "operator_url": f"http://{host}/operator/"}
+        return facts | urls | {"shop_url": "http://s"}
+
+    @pytest.fixture
+    def here(self, tmp_path):
+        write_private(tmp_path / "demo.json", self.facts("h"))
+        return {"demo": str(tmp_path / "demo.json")}
+
+    def test_shows_how_to_get_in(self, here):
+        shown = up.table(here)
         for value in ("http://h/api/v2", "http://h/operator/", "http://s", "the-key", "the-secret"):
             assert value in shown
         assert shown.count(f"authenticator {RFC_6238_SECRET}, now ") == 4
+
+    def test_shows_how_to_get_into_the_one_behind(self, here, tmp_path):
+        write_private(tmp_path / "behind.json", self.facts("behind"))
+        shown = up.table(here | {"upstream": {"demo": str(tmp_path / "behind.json")}})
+        assert "http://behind/operator/" in shown
+        assert shown.count(f"authenticator {RFC_6238_SECRET}, now ") == 6
 
 
 @pytest.fixture(scope="module")

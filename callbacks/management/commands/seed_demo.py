@@ -1,5 +1,7 @@
 """`manage.py seed_demo`: the sandbox's demo merchant, its people, balances and key; once.
 
+The merchant is a shop, or another Bursar that has this one for its processor, at half the price.
+
 What people need to try it (passwords, authenticator secrets, the API secret) goes to one file that only its
 owner can read, written within the transaction: without the file there is no demo, and the other way round.
 """
@@ -29,7 +31,7 @@ from payments.models import Processor, Route, Terms
 from payments.models.route import RouteOperation
 from payments.money import Money
 
-NAME = "Demo Shop"
+PROCESSORS = {"sandbox": "Sandbox", "upstream": "Upstream Bursar"}
 ENABLED = ("BTC", "ETH", "EUR", "USD", "USDTT", "XRP")
 TOP_UPS = (Money(Decimal(10_000), "EUR"), Money(Decimal(10_000), "USD"))
 PRICES: dict[str, Any] = {
@@ -41,23 +43,43 @@ PRICES: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Cast:
+    """Who is who. domain: of the merchant's people; pays: which share of `PRICES` its fees are."""
+
+    name: str
+    domain: str
+    operators: str
+    pays: Decimal
+
+
+MERCHANTS = {
+    "shop": Cast("Demo Shop", "demo.test", "bursar.test", Decimal(1)),
+    "bursar": Cast("Bursar in front", "front.test", "upstream.test", Decimal("0.5")),
+}
+
+
 class Command(BaseCommand):
     help = "Makes the demo merchant of a sandbox, once."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json-out", type=Path, required=True, help="where what is secret is written")
-        parser.add_argument("--shop-url", required=True, help="the demo shop's callback address")
+        parser.add_argument("--shop-url", required=True, help="the merchant's callback address")
+        parser.add_argument("--processor", choices=PROCESSORS, default="sandbox", help="who moves the coins")
+        parser.add_argument("--merchant", choices=MERCHANTS, default="shop", help="whom it serves")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.PRODUCTION:
             raise CommandError("The demo is for the sandbox only.")
-        merchant = Merchant.objects.filter(name=NAME).first()
+        cast = MERCHANTS[options["merchant"]]
+        merchant = Merchant.objects.filter(name=cast.name).first()
         if merchant:
             endpoints.set_url(merchant=merchant, url=options["shop_url"], by=None, now=clock.now())
-            self.stdout.write("The demo is there already; it is called back at this shop.")
+            self.stdout.write("The demo is there already; it is called back at this address.")
             return
         with transaction.atomic():
-            facts = _Demo(clock.now()).make(shop_url=options["shop_url"])
+            demo = _Demo(clock.now(), cast, options["processor"])
+            facts = demo.make(shop_url=options["shop_url"])
             _write(options["json_out"], facts)
         self.stdout.write("The demo is made.")
 
@@ -65,15 +87,17 @@ class Command(BaseCommand):
 @dataclass
 class _Demo:
     now: datetime
+    cast: Cast
+    processor: str
 
     def make(self, *, shop_url: str) -> dict[str, Any]:
         self._upstream()
-        operator = self._person("operator@bursar.test", is_operator=True)
-        second = self._person("second.operator@bursar.test", is_operator=True)
-        merchant = team.create_merchant(name=NAME, by=operator.user, now=self.now)
-        owner = self._member(merchant, "owner@demo.test", Role.OWNER)
-        second_owner = self._member(merchant, "second.owner@demo.test", Role.OWNER)
-        viewer = self._member(merchant, "viewer@demo.test", Role.VIEW)
+        operator = self._person(f"operator@{self.cast.operators}", is_operator=True)
+        second = self._person(f"second.operator@{self.cast.operators}", is_operator=True)
+        merchant = team.create_merchant(name=self.cast.name, by=operator.user, now=self.now)
+        owner = self._member(merchant, "owner", Role.OWNER)
+        second_owner = self._member(merchant, "second.owner", Role.OWNER)
+        viewer = self._member(merchant, "viewer", Role.VIEW)
         for currency in ENABLED:
             terms.enable(merchant=merchant, currency=currency, now=self.now)
         self._top_up(merchant, operator.user, second.user)
@@ -81,6 +105,7 @@ class _Demo:
         key = keys.generate(merchant=merchant, by=owner.user, now=self.now)
         active = keys.activate(merchant=merchant, key_id=key.pk, by=owner.user, now=self.now)
         return {
+            "callback_url": shop_url,
             "client_id": merchant.wire_id,
             "api_key": active.key.public_key,
             "api_secret": active.secret,
@@ -92,16 +117,17 @@ class _Demo:
         }
 
     def _upstream(self) -> None:
-        """The sandbox as processor, and an offer for every currency whose addresses can be checked."""
+        """The processor, and an offer for every currency whose addresses can be checked."""
         processor, _ = Processor.objects.get_or_create(
-            code="sandbox", defaults={"connector": "gateway", "name": "Sandbox"}
+            code=self.processor, defaults={"connector": "gateway", "name": PROCESSORS[self.processor]}
         )
         for operation in RouteOperation:
             Route.objects.create(operation=operation, processor=processor, valid_from=self.now)
         offered = set(Terms.objects.filter(merchant=None).values_list("currency", flat=True))
         for code, currency in CURRENCIES.items():
             if currency.can_be_enabled and code not in offered:
-                prices = PRICES if currency.is_crypto else {}
+                prices = {name: share * self.cast.pays for name, share in PRICES.items()}
+                prices = prices if currency.is_crypto else {}
                 terms.agree(merchant=None, currency=code, now=self.now, **prices)
 
     def _person(self, email: str, *, is_operator: bool = False) -> _Person:
@@ -109,8 +135,8 @@ class _Demo:
         made = accounts.create(email=email, now=self.now, is_operator=is_operator, password=password)
         return _Person(made.user, password, made.enrolment.secret)
 
-    def _member(self, merchant: Merchant, email: str, role: Role) -> _Person:
-        person = self._person(email)
+    def _member(self, merchant: Merchant, name: str, role: Role) -> _Person:
+        person = self._person(f"{name}@{self.cast.domain}")
         team.add(merchant=merchant, user=person.user, role=role, now=self.now, settled=True)
         return person
 

@@ -29,6 +29,7 @@ class Command(BaseCommand):
             "id": operation.wire_id,
             "type": operation.kind,
             "status": operation.status,
+            "external_id": operation.external_id,
             "entries": [_entry(entry) for entry in ledger.entries_about(operation.subject)],
         }
         self.stdout.write(json.dumps(shown) if options["json"] else _text(shown))
