@@ -159,12 +159,14 @@ def without_valkey(trial: Trial) -> Verdict:
     verdict.demand(drained is not None, f"{play.waiting()[0]} of {backlog} not applied within 10 min")
     play.judge()
     refused = {status: count for status, count in play.upstream.answers.items() if status != "200"}
-    verdict.demand(not refused, f"callbacks were answered {refused}")
+    silences = dict(play.upstream.silences)
+    verdict.demand(not refused, f"callbacks were answered {refused}{f': {silences}' if silences else ''}")
     verdict.broken += merchant.failures()
     verdict.broken += throttled
     verdict.measured += (
         f"; {nemesis.told}; {sum(merchant.answers.values())} API requests, slowest {merchant.slowest:.2f} s;"
-        f" backlog {backlog} drained in {drained or DRAINED_WITHIN_SECONDS:.1f} s"
+        f" backlog {backlog} drained in {drained or DRAINED_WITHIN_SECONDS:.1f} s;"
+        f" {len(play.upstream.renewed)} idle connections made anew"
         f"{'' if throttled else '; wrong codes throttled meanwhile'}"
     )
     return verdict

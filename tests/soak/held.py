@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from tests.soak.oracle import Expected
 from tests.soak.scenario import Verdict
 from tests.soak.shops import Shop
 from tests.soak.world import World
+
+
+class Available(Protocol):
+    """An oracle that knows what a merchant may spend."""
+
+    def available(self, shop: int, currency: str) -> Decimal: ...
+
 
 SHOWN = 5
 """How many differences of one kind are shown."""
@@ -66,15 +73,15 @@ def compare(
     api: bool = True,
 ) -> None:
     """Notes in `verdict` every difference, to the last digit. ids: the trial's first and last external id."""
-    for differences in (
+    for found_of_kind in (
         _of_deposits(world, expected, shops, ids),
         _of_unmatched(world, expected, ids),
         _of_balances(world, expected, shops),
         _of_house(world, expected, shops, ids),
-        _of_api(world, expected, shops) if api else iter(()),
+        of_api(world, expected, shops) if api else iter(()),
         (f"the oracle does not balance in {code}" for code, total in expected.sums().items() if total),
     ):
-        found = list(differences)
+        found = list(found_of_kind)
         verdict.broken += found[:SHOWN]
         verdict.demand(len(found) <= SHOWN, f"… and {len(found) - SHOWN} more of the kind")
 
@@ -111,7 +118,7 @@ def _of_unmatched(world: World, expected: Expected, ids: tuple[int, int]) -> Ite
         external_id: (one.status, one.booked, one.bookings, one.bookings)
         for external_id, one in expected.unmatched.items()
     }
-    yield from _differences("unmatched deposit", rows, wanted, nothing=None)
+    yield from differences("unmatched deposit", rows, wanted, nothing=None)
 
 
 def _of_balances(world: World, expected: Expected, shops: Sequence[Shop]) -> Iterator[str]:
@@ -122,16 +129,16 @@ def _of_balances(world: World, expected: Expected, shops: Sequence[Shop]) -> Ite
         for currency in {currency for which, currency in expected.totals if which == number}:
             wanted[shop.id, currency, "available"] = expected.available(number, currency)
             wanted[shop.id, currency, "receivable"] = expected.receivable(number, currency)
-    yield from _differences("balance", held, wanted, nothing=Decimal(0))
+    yield from differences("balance", held, wanted, nothing=Decimal(0))
 
 
 def _of_house(world: World, expected: Expected, shops: Sequence[Shop], ids: tuple[int, int]) -> Iterator[str]:
     rows = world.ask(_HOUSE, [*ids, *ids, [shop.id for shop in shops]])
     held = {(kind, currency): total for kind, currency, total in rows}
-    yield from _differences("account", held, expected.house, nothing=Decimal(0))
+    yield from differences("account", held, expected.house, nothing=Decimal(0))
 
 
-def _of_api(world: World, expected: Expected, shops: Sequence[Shop]) -> Iterator[str]:
+def of_api(world: World, expected: Available, shops: Sequence[Shop]) -> Iterator[str]:
     """What merchants read."""
     for number, shop in enumerate(shops):
         answer = world.call(shop, "accounts/list")
@@ -140,10 +147,10 @@ def _of_api(world: World, expected: Expected, shops: Sequence[Shop]) -> Iterator
             continue
         shown = {row["currency"]: row["balance"] for row in answer.json()["data"]}
         wanted = {code: f"{expected.available(number, code):.8f}" for code in shown}
-        yield from _differences(f"accounts/list of {shop.name}", shown, wanted, nothing="")
+        yield from differences(f"accounts/list of {shop.name}", shown, wanted, nothing="")
 
 
-def _differences(
+def differences(
     what: str, held: Mapping[Any, Any], wanted: Mapping[Any, Any], *, nothing: Any
 ) -> Iterator[str]:
     for key in sorted(held.keys() | wanted.keys(), key=str):

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from tests.soak import delivery, deposits
+from tests.soak import delivery, deposits, payout_controls, payouts
 from tests.soak.scenario import Scenario
 
 SCENARIOS: dict[str, Scenario] = {
-    scenario.promise: scenario for scenario in (*deposits.SCENARIOS, *delivery.SCENARIOS)
+    scenario.promise: scenario
+    for scenario in (
+        *deposits.SCENARIOS,
+        *delivery.SCENARIOS,
+        *payouts.SCENARIOS,
+        *payout_controls.SCENARIOS,
+    )
 }

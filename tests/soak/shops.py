@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,7 +23,8 @@ class Place:
 class NewShop:
     """A merchant that a scenario wants. terms: columns of `Terms` by currency, all of them said outright.
 
-    url: where it is called back; spare: further free Bitcoin addresses for the pool.
+    url: where it is called back; spare: further free Bitcoin addresses for the pool; funds: what it begins
+    with, by currency.
     """
 
     name: str
@@ -30,6 +32,7 @@ class NewShop:
     places: tuple[Place, ...] = ()
     url: str = ""
     spare: int = 0
+    funds: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ def wish(shop: NewShop) -> dict[str, Any]:
         "terms": shop.terms,
         "url": shop.url,
         "spare": shop.spare,
+        "funds": dict(shop.funds),
         "addresses": [{"currency": place.currency, "convert_to": place.convert_to} for place in shop.places],
         "email": f"{shop.name.lower().replace(' ', '.')}@soak.test",
         "password": secrets.token_urlsafe(16),

@@ -222,6 +222,10 @@ class World:
         """Takes the merchant's whole available balance away, by an adjustment; returns how much it was."""
         return str(self._stage("spend", {"merchant": shop.id, "currency": currency}))
 
+    def stage_act(self, act: str, wanted: Any) -> Any:
+        """What one of `stage`'s acts makes of `wanted`."""
+        return self._stage(act, wanted)
+
     def call(
         self, shop: Shop, path: str, body: dict[str, Any] | None = None, timeout: float = 30
     ) -> requests.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 import time
@@ -144,3 +145,83 @@ def sends_the_old_after_the_new(queue: ModuleType) -> None:
     queue._RECORD = queue._RECORD.replace("n.version > c.version", "false").replace(
         "o.version < s.version", "false"
     )
+
+
+def locks_no_balance(posting: ModuleType) -> None:
+    posting._LOCK = posting._FIND + " WHERE a.kept"
+
+
+def orders_again_after_silence(outbound: ModuleType) -> None:
+    submit = outbound.GatewayOutbound.submit
+
+    def insist(self: Any, prepared: Any) -> Any:
+        try:
+            return submit(self, prepared)
+        except outbound.Unreachable:
+            return submit(self, prepared)
+
+    outbound.GatewayOutbound.submit = insist
+
+
+def takes_silence_for_a_no(outbound: ModuleType) -> None:
+    submit = outbound.GatewayOutbound.submit
+
+    def despair(self: Any, prepared: Any) -> Any:
+        try:
+            return submit(self, prepared)
+        except outbound.Unreachable as error:
+            raise outbound.Refused(str(error)) from None
+
+    outbound.GatewayOutbound.submit = despair
+
+
+def takes_not_found_for_a_no(outbound: ModuleType) -> None:
+    known = outbound.GatewayOutbound.capabilities
+    outbound.GatewayOutbound.capabilities = dataclasses.replace(known, not_found_is_final=True)
+
+
+def hands_over_before_it_commits(sending: ModuleType) -> None:
+    """What the processor answered is put before the sender once the order is written down."""
+
+    def send_due(*, processor: Any, outbound: Any, now: datetime) -> int:
+        found = sending._next(processor)
+        if found is None:
+            return 0
+        prepared = outbound.prepare(sending.payouts.order_of(found))
+        try:
+            accepted = outbound.submit(prepared)
+            answered = SimpleNamespace(submit=lambda _prepared: accepted)
+        except Exception as error:  # noqa: BLE001 - whatever it was is raised again
+            answered = SimpleNamespace(submit=_raising(error))
+        if sending._begin(found, prepared, now):
+            sending._hand_over(found.operation_id, prepared, answered, now)
+        return 1
+
+    sending.send_due = send_due
+
+
+def _raising(error: Exception) -> Any:
+    def submit(_prepared: Any) -> Any:
+        raise error
+
+    return submit
+
+
+def asks_nobody(sending: ModuleType) -> None:
+    sending.ask_due = lambda **_options: 0
+
+
+def tells_nobody(outcomes: ModuleType) -> None:
+    outcomes.tell_stuck = lambda **_options: 0
+
+
+def sees_no_stop(controls: ModuleType) -> None:
+    controls.is_stopped = lambda _merchant_id: False
+
+
+def looks_past_stops(sending: ModuleType) -> None:
+    for name in ("_NEXT", "SEND_DUE_SQL"):
+        text = getattr(sending, name)
+        start = text.index("AND NOT EXISTS (SELECT 1 FROM payments_stop")
+        end = text.index("w.merchant_id))", start) + len("w.merchant_id))")
+        setattr(sending, name, text[:start] + text[end:])

@@ -100,4 +100,53 @@ DEFECTS: dict[str, Defect] = {
         ("R7",),
         {"callbacks.outgoing.queue": "serves_whoever_has_most"},
     ),
+    "checks-then-holds": Defect(
+        "a balance is read without its lock, and the database's own guards of it are gone",
+        ("R3",),
+        {"payments.ledger.posting": "locks_no_balance"},
+        "DROP TRIGGER posting_is_judged ON payments_posting;"
+        " DROP TRIGGER account_has_its_posting ON payments_account;"
+        " DROP TRIGGER account_is_guarded ON payments_account;"
+        " ALTER TABLE payments_posting DROP CONSTRAINT posting_number_is_unique",
+    ),
+    "any-number-twice": Defect(
+        "a merchant's number for a withdrawal may be used again",
+        ("R3",),
+        sql="DROP INDEX withdrawal_foreign_id_is_unique",
+    ),
+    "orders-again": Defect(
+        "an order that was not answered is sent once more",
+        ("R4",),
+        {"payments.processors.gateway.outbound": "orders_again_after_silence"},
+    ),
+    "silence-is-no": Defect(
+        "an order that was not answered counts as refused: the money goes back",
+        ("R4", "R5"),
+        {"payments.processors.gateway.outbound": "takes_silence_for_a_no"},
+    ),
+    "not-found-is-no": Defect(
+        "an order that the processor cannot find counts as never paid: the money goes back",
+        ("R4", "R5"),
+        {"payments.processors.gateway.outbound": "takes_not_found_for_a_no"},
+    ),
+    "sends-then-commits": Defect(
+        "an order is handed over before it is written down that it may have been",
+        ("R4",),
+        {"payments.sending": "hands_over_before_it_commits"},
+    ),
+    "never-asks": Defect(
+        "nobody asks what became of an order",
+        ("R4", "R5"),
+        {"payments.sending": "asks_nobody"},
+    ),
+    "never-tells": Defect(
+        "nobody is told of an outcome that nobody knows",
+        ("R5",),
+        {"payments.outcomes": "tells_nobody"},
+    ),
+    "ignores-stops": Defect(
+        "the sender does not look at the kill switch",
+        ("R12",),
+        {"payments.controls": "sees_no_stop", "payments.sending": "looks_past_stops"},
+    ),
 }
