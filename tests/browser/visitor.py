@@ -115,7 +115,11 @@ def visiting(
     browser: Browser, place: Installation, who: str = "", *, javascript: bool = True
 ) -> Iterator[Visitor]:
     """A browser of their own for one of the demo's people, or for somebody new."""
-    context = browser.new_context(viewport={"width": WIDE, "height": 800}, java_script_enabled=javascript)
+    context = browser.new_context(
+        viewport={"width": WIDE, "height": 800},
+        java_script_enabled=javascript,
+        reduced_motion="reduce",  # colours are judged where they end, not on their way
+    )
     page = context.new_page()
     page.set_default_timeout(8_000)
     person = place.demo[who] if who else {"email": "", "password": "", "totp_secret": ""}
