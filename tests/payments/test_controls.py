@@ -32,10 +32,7 @@ def stop(merchant, by, reason="keys were stolen"):
     return controls.stop(merchant=merchant, reason=reason, by=by, now=NOW)
 
 
-def cap(merchant=None, currency="BTC", **amounts):
-    bounds = {"one_operation": None, "per_hour": None, "per_day": None}
-    given = {name: Decimal(amount) for name, amount in amounts.items()}
-    return controls.set_cap(merchant=merchant, currency=currency, **bounds | given, by="ops", now=NOW)
+cap = up.capped
 
 
 class TestStop:

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 
 from merchants.models import Membership, Merchant, User
 from merchants.roles import Role
-from payments import address_formats, approvals, limits, payouts, rates, sending, terms, withdrawals
+from payments import address_formats, approvals, controls, limits, payouts, rates, sending, terms, withdrawals
 from payments.models import Origin, Withdrawal
 from payments.money import Money
 from payments.processors.base import (
@@ -252,3 +252,10 @@ def meddle(*statements: str) -> None:
         for statement in statements:
             cursor.execute(statement)
         cursor.execute("SET LOCAL session_replication_role = 'origin'")
+
+
+def capped(merchant: Merchant | None = None, currency: str = "BTC", **amounts: str) -> None:
+    """What is not named has no cap."""
+    bounds = {"one_operation": None, "per_hour": None, "per_day": None}
+    given = {name: Decimal(amount) for name, amount in amounts.items()}
+    controls.set_cap(merchant=merchant, currency=currency, **bounds | given, by="ops", now=NOW)
