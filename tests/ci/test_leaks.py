@@ -64,7 +64,7 @@ class TestMain:
             ("docs/a.md", f"curl -u merchant:{RANDOM} https://merchant:{RANDOM}@pay.example.org"),
             ("tests/a.py", f'TOKEN = "{TOKEN}"'),
             ("tests/a.py", f'SIGNED_BY = "{RANDOM}{RANDOM}"'),
-            ("tests/a.py", f"# {new_api_secret()}"),
+            pytest.param("tests/a.py", f"# {new_api_secret()}", id="a secret of ours"),
         ],
     )
     def test_tells_of_one_that_was_planted_and_never_shows_it(self, repository, capsys, path, text):
