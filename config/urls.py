@@ -24,6 +24,7 @@ def _web() -> list[URLPattern | URLResolver]:
     from merchants.admin import operator_site
     from merchants.backoffice import urls as merchant_pages
     from payments.api import urls as api
+    from payments.backoffice import money_out_urls as money_out_pages
     from payments.backoffice import urls as money_pages
     from payments.checkout import urls as checkout
 
@@ -32,6 +33,7 @@ def _web() -> list[URLPattern | URLResolver]:
         path("", include(checkout)),
         path("", include(merchant_pages)),
         path("", include(money_pages)),
+        path("", include(money_out_pages)),
         path("", include(callback_pages)),
         path("operator/", operator_site.urls),
     ]

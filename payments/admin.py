@@ -30,6 +30,7 @@ from merchants.admin import (
 )
 from merchants.models import Merchant
 from payments import adjustments, currency_desk, held_deposits, terms
+from payments import outflow_desk as _pages_of_its_own  # noqa: F401 - registers them
 from payments.currencies import CURRENCIES
 from payments.models import (
     Address,

@@ -13,7 +13,11 @@ from callbacks.mailbag import Letter
 from callbacks.models import OutgoingState
 from merchants.backoffice.access import Page
 from payments import ledger
+from payments.backoffice import story
 from payments.models import Operation, OperationStatus
+
+_PEOPLE = ("requested_by", "decided_by", "api_key", "outcome_said_by", "outcome_agreed_by")
+"""Whom a withdrawal's timeline names."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,16 @@ class OperationPage(Page):
 
     def get(self, request: HttpRequest, client_id: int, number: int) -> HttpResponse:
         found = Operation.objects.for_merchant(self.merchant).for_bodies()
-        operation = found.select_related("address", "rate", "terms").filter(wire_id=number).first()
+        people = [f"withdrawal__{who}" for who in _PEOPLE]
+        related = ("address", "rate", "terms", "withdrawal__processor", *people)
+        operation = found.select_related(*related).filter(wire_id=number).first()
         if operation is None:
             raise Http404
         letters = mailbag.of_operation(operation)
         entries = ledger.entries_about(operation.subject)
         context: dict[str, Any] = {
             "operation": operation,
+            "withdrawal": getattr(operation, "withdrawal", None),
             "legs": operation.legs.all(),
             "fees": operation.fees.all(),
             "entries": entries,
@@ -49,12 +56,15 @@ class OperationPage(Page):
 
 def _timeline(operation: Operation, entries: list[ledger.BookedEntry], letters: list[Letter]) -> list[Moment]:
     """What happened, oldest first. Bookings and callbacks are dated by the database's own clock."""
-    moments = [Moment(operation.created_at, "Seen")]
-    if operation.address.taken_at:
+    withdrawal = getattr(operation, "withdrawal", None)
+    moments = [Moment(operation.created_at, "Asked for" if operation.address is None else "Seen")]
+    if withdrawal is not None:
+        moments = [Moment(step.at, step.text, step.tone) for step in story.of(withdrawal)]
+    elif operation.address and operation.address.taken_at:
         moments.append(Moment(operation.address.taken_at, "Address issued"))
     moments += [Moment(entry.booked_at, _booking(entry), "good") for entry in entries]
     moments += [moment for letter in letters for moment in _told(letter)]
-    if operation.status == OperationStatus.CANCELLED:
+    if operation.status == OperationStatus.CANCELLED and withdrawal is None:
         text = f"Cancelled: {operation.error}" if operation.error else "Cancelled"
         moments.append(Moment(operation.changed_at, text, "bad"))
     return sorted(moments, key=lambda moment: moment.at)

@@ -106,7 +106,11 @@ class _OfSet(Act):
     def show(self, form: BackofficeForm, *, status: int = 200) -> HttpResponse:
         name, words = next(named[1:] for named in SETS if named[0] == self.origin)
         context = {"form": form, "set_name": name, "set_words": words, "unit": self.unit()}
-        return self.render(context, status=status)
+        return self.render(context | self.named(), status=status)
+
+    def named(self) -> dict[str, Any]:
+        """What the page says of the row."""
+        return {"currency": self.currency}
 
     def unit(self) -> str:
         """What the row's amounts are in."""
@@ -145,9 +149,6 @@ class EditLimit(_OfSet):
         self.save(form, self.currency)
         return self.done("The limits are saved and count from now on.", "withdrawal_limits")
 
-    def context(self) -> dict[str, Any]:
-        return super().context() | {"currency": self.currency, "origin": self.origin}
-
 
 class AddLimit(_OfSet):
     """Limits of its own for one more currency."""
@@ -162,6 +163,9 @@ class AddLimit(_OfSet):
     def unit(self) -> str:
         return "the currency itself"
 
+    def named(self) -> dict[str, Any]:
+        return {}
+
     def perform(self, form: BackofficeForm) -> HttpResponse:
         self.save(form, form.cleaned_data["currency"])
         return self.done("The limits are saved and count from now on.", "withdrawal_limits")
@@ -174,10 +178,16 @@ class RemoveLimit(_OfSet):
     template_name = "backoffice/limits/remove.html"
     form_class = StepUpForm
 
-    def context(self) -> dict[str, Any]:
-        if not self.currency:
+    @cached_property
+    def currency(self) -> str:
+        """Of the row; the defaults are not removed, but emptied."""
+        named: str = self.kwargs["currency"]
+        if named == DEFAULT or self.row_of(named) is None:
             raise Http404
-        return super().context() | {"currency": self.currency, "row": self.row_of(self.currency)}
+        return named
+
+    def named(self) -> dict[str, Any]:
+        return {"currency": self.currency, "row": self.row_of(self.currency)}
 
     def perform(self, form: BackofficeForm) -> HttpResponse:
         limits.remove(

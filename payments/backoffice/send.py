@@ -20,7 +20,8 @@ from merchants.backoffice.access import Act
 from merchants.backoffice.forms import BackofficeForm, StepUpForm
 from merchants.errors import Refusal
 from merchants.models import Membership
-from payments import contacts, receiving, terms, withdrawals
+from merchants.one_line import one_line
+from payments import contacts, doorbell, receiving, tasks, terms, withdrawals
 from payments.backoffice.amounts import AmountField
 from payments.models import WITHDRAWALS, Contact, Limit, Operation, Origin
 from payments.terms import Offer
@@ -151,7 +152,7 @@ class SendForm(StepUpForm):
             amount_to=cleaned.get("amount_to"),
             convert_to=cleaned.get("convert_to") or "",
             tag=(cleaned.get("tag") or "").strip() or None,
-            note=cleaned.get("note", ""),
+            note=one_line(cleaned.get("note", "")),
         )
         try:
             self.preview = withdrawals.preview(
@@ -218,7 +219,7 @@ class Send(Act):
         return SendForm(data, page=self, initial={"token": secrets.token_hex(12)})
 
     def holds_back(self, form: Any) -> bool:
-        return form.step != SEND or form.changed
+        return bool(form.step != SEND or form.changed)
 
     def perform(self, form: Any) -> HttpResponse:
         try:
@@ -235,6 +236,7 @@ class Send(Act):
             if sent is None:
                 raise
             return sent
+        doorbell.ring(tasks.SEND_APPROVED)
         return self.done(_outcome(made), "transaction", number=made.wire_id)
 
     def show(self, form: Any, *, status: int = 200) -> HttpResponse:
