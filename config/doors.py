@@ -83,6 +83,20 @@ def _is_storable(query: str) -> bool:
         return False
 
 
+class TerminalLinks:
+    """A shop's link to `/` with a wish and its signature is one to the terminal."""
+
+    PARAMETERS = frozenset({"data", "signature"})
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path == "/" and request.GET.keys() >= self.PARAMETERS:
+            request.path = request.path_info = "/terminal/"
+        return self._get_response(request)
+
+
 class OneHostForEachDoor:
     """Answers 404 to a door on a host that is not its own, where the settings give it one.
 

@@ -129,6 +129,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "config.doors.TerminalLinks",
     "config.doors.OneHostForEachDoor",
     "config.doors.OnlyStorableQueries",
     "config.people.Policies",

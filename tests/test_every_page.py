@@ -27,8 +27,10 @@ OPEN = {
     "invitation",
     "ask_reset",
     "reset_password",
+    "invoice",
+    "terminal",
 }
-"""Pages for whoever is not signed in yet; everything else is behind both factors."""
+"""Pages for whoever is not signed in yet, and for payers; everything else is behind both factors."""
 
 
 def patterns(resolver: Any = None, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:
