@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from launcher.services import Valkey
 from tests.browser.visitor import Visitor, visiting
@@ -38,6 +38,7 @@ def chromium() -> Iterator[Browser]:
         pytest.fail("the browser tests were demanded, and there is no Chromium")
     if found is None:
         pytest.skip("no Chromium on this machine")
+    expect.set_options(timeout=30_000)  # a busy machine is no fault of a page
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield browser

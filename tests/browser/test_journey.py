@@ -202,7 +202,7 @@ def be_called_back(newcomer):
         visitor.submit(url=url)
         newcomer.onward("Send the test")
         visitor.submit(code=False)
-        expect(visitor.page.locator("h1 .badge")).to_have_text("Delivered", timeout=15_000)
+        expect(visitor.page.locator("h1 .badge")).to_have_text("Delivered")
         verdict, _, body = told().partition(" ")
     assert verdict == "genuine"
     assert json.loads(body)["crypto_address"]["foreign_id"] == "bursar-test"

@@ -102,7 +102,7 @@ class TestCallbackAddress:
         before = len(place.receiver.bodies)
         owner.page.get_by_role("link", name="Send test callback").click()
         owner.submit(code=False)
-        expect(owner.page.locator("h1 .badge")).to_have_text("Delivered", timeout=15_000)
+        expect(owner.page.locator("h1 .badge")).to_have_text("Delivered")
         assert len(place.receiver.bodies) == before + 1
         told = place.receiver.bodies[-1]
         assert (told["crypto_address"]["foreign_id"], told["status"]) == ("bursar-test", "cancelled")

@@ -121,7 +121,7 @@ def visiting(
         reduced_motion="reduce",  # colours are judged where they end, not on their way
     )
     page = context.new_page()
-    page.set_default_timeout(8_000)
+    page.set_default_timeout(30_000)
     person = place.demo[who] if who else {"email": "", "password": "", "totp_secret": ""}
     seed = base64.b32decode(person["totp_secret"])
     visitor = Visitor(page, place.web_url, person["email"], person["password"], seed)
