@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.test import Client
 from jsonschema import Draft202012Validator
 
 from merchants import clock
-from payments import addresses, invoices
+from payments import addresses
 from payments.api import schema
 from payments.models import Address, Invoice
 from tests.payments.invoicing import Shop, nothing_moves
@@ -297,62 +296,3 @@ class TestCancel:
         create(SignedClient(Shop(now=clock.now()).merchant), foreign_id="theirs")
         assert self.cancel(client, "theirs").status_code == 404
         assert Invoice.objects.get().status == "pending"
-
-
-class TestThePage:
-    def get(self, invoice: Invoice) -> Any:
-        return Client().get(f"/invoice/{invoice.code}")
-
-    def test_says_what_to_send_where(self, shop):
-        invoice = shop.again(shop.ready(title="Order <b>5</b>"))
-        page = self.get(invoice)
-        text = page.content.decode()
-        assert page.status_code == 200
-        assert invoice.address.address in text
-        assert "0.0018" in text
-        assert "Order &lt;b&gt;5&lt;/b&gt;" in text
-        assert "Bitcoin" in text
-        assert (page["X-Robots-Tag"], page["Referrer-Policy"]) == ("noindex, nofollow", "no-referrer")
-        assert "no-store" in page["Cache-Control"]
-        assert "<script" not in text
-
-    def test_offers_currencies_and_takes_the_choice(self, shop):
-        invoice = shop.create()
-        assert "0.0018" in self.get(invoice).content.decode()
-        answer = Client().post(f"/invoice/{invoice.code}", {"currency": "BTC"})
-        assert (answer.status_code, answer["Location"]) == (302, f"/invoice/{invoice.code}")
-        assert shop.again(invoice).address.address in self.get(invoice).content.decode()
-
-    def test_says_what_was_wrong_with_a_choice(self, shop):
-        invoice = shop.create()
-        answer = Client().post(f"/invoice/{invoice.code}", {"currency": "XXX"})
-        assert answer.status_code == 400
-        assert "cannot be paid in the selected currency" in answer.content.decode()
-
-    def test_shows_each_state(self, shop):
-        seen, paid, failed, over = (shop.ready() for _ in range(4))
-        shop.pay(seen, "0.0018")
-        shop.confirm(shop.pay(paid, "0.0020"))
-        invoices.cancel(merchant=shop.merchant, foreign_id=failed.foreign_id, now=shop.now)
-        Invoice.objects.filter(pk=over.pk)
-        assert "Payment seen" in self.get(seen).content.decode()
-        text = self.get(paid).content.decode()
-        assert "Paid" in text
-        assert "https://shop.example/ok" in text
-        assert "kept for you" in text
-        text = self.get(failed).content.decode()
-        assert "Cancelled by merchant." in text
-        assert "https://shop.example/no" in text
-        assert failed.address.address not in text
-
-    def test_shows_no_address_when_the_time_is_over(self):
-        shop = Shop()  # of a day long past
-        invoice = shop.ready()
-        text = self.get(invoice).content.decode()
-        assert "The time to pay is over" in text
-        assert invoice.address.address not in text
-
-    @pytest.mark.parametrize("code", ["x" * 22, "x", "x" * 64, "x" * 65, "%2e%2e", "\u202e"])
-    def test_finds_nothing_under_a_guessed_code(self, code):
-        assert Client().get(f"/invoice/{code}").status_code == 404
-        assert Client().post(f"/invoice/{code}", {"currency": "BTC"}).status_code == 404
