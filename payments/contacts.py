@@ -167,10 +167,12 @@ def familiarity(*, merchant: Merchant, currency: str, address: str, tag: str | N
 
 def _similar(merchant: Merchant, lookup: str) -> str:
     """A known address that begins and ends like this one and is another; empty when there is none."""
-    alike = {"lookup__istartswith": lookup[:_ENDS], "lookup__iendswith": lookup[-_ENDS:]}
-    named = of(merchant).filter(**alike).exclude(lookup=lookup)
-    paid = Withdrawal.objects.for_merchant(merchant).filter(state=WithdrawalState.CONFIRMED, **alike)
-    found = named.values_list("address", flat=True).first()
+    begins, ends = lookup[:_ENDS], lookup[-_ENDS:]
+    named = of(merchant).filter(lookup__istartswith=begins, lookup__iendswith=ends)
+    paid = Withdrawal.objects.for_merchant(merchant).filter(
+        state=WithdrawalState.CONFIRMED, lookup__istartswith=begins, lookup__iendswith=ends
+    )
+    found = named.exclude(lookup=lookup).values_list("address", flat=True).first()
     return found or paid.exclude(lookup=lookup).values_list("address", flat=True).first() or ""
 
 

@@ -21,7 +21,7 @@ from rest_framework.views import APIView
 
 from merchants.authentication import SignedKeyAuthentication
 from merchants.signing import KEY_HEADER, SIGNATURE_HEADER
-from payments.api import params, schema_exchanges, schema_invoices, views
+from payments.api import params, schema_exchanges, schema_invoices, schema_withdrawals, views
 from payments.api import schema_answers as answers
 from payments.api.schema_answers import Schema
 from payments.api.schema_call import Call
@@ -39,6 +39,12 @@ are decimals in strings, timestamps integers in Unix seconds, ids integers below
 """
 _NOTHING: Schema = {"type": ["object", "array", "null"], "maxItems": 0, "description": "No parameters."}
 _NO_NUL = "^[^\\u0000]*$"
+_COMPONENTS = {
+    **answers.COMPONENTS,
+    **schema_invoices.COMPONENTS,
+    **schema_exchanges.COMPONENTS,
+    **schema_withdrawals.COMPONENTS,
+}
 _AMOUNT = r"^(0|[1-9][0-9]{0,16})(\.[0-9]{1,8}0{0,10})?$"
 
 
@@ -104,6 +110,7 @@ CALLS = (
     ),
     *schema_invoices.CALLS,
     *schema_exchanges.CALLS,
+    *schema_withdrawals.CALLS,
 )
 
 MEANINGS = {
@@ -118,6 +125,7 @@ MEANINGS = {
     "sender_data": "Compliance data about the end user, kept as given.",
     **schema_invoices.MEANINGS,
     **schema_exchanges.MEANINGS,
+    **schema_withdrawals.MEANINGS,
 }
 """Each parameter by name; where it means something else in one call, its own help text says so there."""
 
@@ -152,7 +160,7 @@ class ParameterField(OpenApiSerializerFieldExtension):  # type: ignore[no-untype
 
 
 def _wanted(parameter: params.Parameter) -> Schema:
-    special = schema_exchanges.wanted(parameter)
+    special = schema_exchanges.wanted(parameter) or schema_withdrawals.wanted(parameter)
     if special is not None:
         return special
     match parameter:
@@ -276,8 +284,7 @@ def _refusals(call: Call) -> dict[int, OpenApiResponse]:
 def _said(schema: Schema) -> str:
     """The referred components' own words."""
     parts = schema.get("anyOf", [schema])
-    known = answers.COMPONENTS | schema_invoices.COMPONENTS | schema_exchanges.COMPONENTS
-    return " ".join(known[part["$ref"].rpartition("/")[2]]["description"] for part in parts)
+    return " ".join(_COMPONENTS[part["$ref"].rpartition("/")[2]]["description"] for part in parts)
 
 
 def patterns() -> list[URLPattern]:
@@ -303,9 +310,7 @@ def build() -> Schema:
         "VERSION": VERSION,
         "DESCRIPTION": DESCRIPTION,
         "OAS_VERSION": "3.1.0",
-        "APPEND_COMPONENTS": {
-            "schemas": answers.COMPONENTS | schema_invoices.COMPONENTS | schema_exchanges.COMPONENTS
-        },
+        "APPEND_COMPONENTS": {"schemas": _COMPONENTS},
         "SORT_OPERATIONS": False,
         "POSTPROCESSING_HOOKS": [],
     }

@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from payments import wire, withdrawals
+from payments import doorbell, tasks, wire, withdrawals
 from payments.api.params import Amount, OneOf, Parameter, Params, Person, Text
 from payments.api.shapes import Json
 from payments.api.views import SignedView
@@ -35,14 +35,20 @@ class Receiver(Person):
 class WithdrawalParams(Params):
     """One of the amounts; `amount_to` needs `convert_to`."""
 
-    foreign_id = Text()
-    amount = Amount(required=False)
+    foreign_id = Text(help_text="The merchant's number of the withdrawal: one is taken once, for ever.")
+    amount = Amount(
+        required=False, help_text="What is debited, without the fees, in `currency`. Or `amount_to`."
+    )
     amount_to = Amount(required=False)
-    currency = NamedCurrency()
-    convert_to = NamedCurrency(required=False)
-    address = Text()
+    currency = NamedCurrency(help_text="The balance debited; a coin, unless it is converted.")
+    convert_to = NamedCurrency(
+        required=False, help_text="What arrives: a coin that is enabled, with a price for the pair."
+    )
+    address = Text(help_text="Where it goes: an address of the network of what arrives.")
     tag = Text(required=False)
-    end_user_reference = Text(required=False)
+    end_user_reference = Text(
+        required=False, help_text="Who is paid, for the merchant's own records. Answered as a string."
+    )
     sender_type = OneOf(words=tuple(Person.SHAPES), required=False)
     sender_data = Person(required=False)
     receiver_type = OneOf(words=tuple(Receiver.SHAPES), required=False)
@@ -61,6 +67,8 @@ class WithdrawalCrypto(SignedView):
             api_key_id=self.caller.key_id,
             now=self.now,
         )
+        if operation.status == OperationStatus.PROCESSING:
+            doorbell.ring_on_commit(tasks.SEND_APPROVED)
         return Response({"data": shape(operation)}, status=201)
 
 
