@@ -101,7 +101,7 @@ def seed(installation: Installation) -> None:
     _manage(
         installation.environment("manage"),
         *("seed_demo", "--json-out", str(kept), "--shop-url", installation.merchant_url),
-        *("--processor", installation.processor, "--merchant", installation.merchant),
+        *("--processor", installation.processor, "--banked", "--merchant", installation.merchant),
     )
     if not kept.exists():
         raise LauncherRefusal(f"the demo is in the database but {kept} is gone; `./bursar reset` starts anew")

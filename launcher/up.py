@@ -28,7 +28,8 @@ from launcher.state import ROOT, RUNNING, VAR, LauncherRefusal, Ports, alone, re
 FUNDING = (("BTC", "2.1", 2), ("ETH", "20.5", 12))
 """Currency, amount and blocks of the demo's first deposits; fees leave at least 2 BTC and 20 ETH."""
 BANK_TRANSFERS = (("EUR", "10000"), ("USD", "10000"))
-STARTS_WITHIN_SECONDS = 180.0
+STARTS_WITHIN_SECONDS = 120.0
+"""Of each installation."""
 PEOPLE = ("operator", "owner", "second_owner", "viewer")
 
 
@@ -76,7 +77,11 @@ def _bring_up(installations: Sequence[Installation], supervisor: Supervisor, beg
     """Each in turn, as the next one asks the one before it for addresses and prices."""
     try:
         for installation in installations:
-            supervisor.start(installation.programs())
+            first, *others = installation.programs()
+            supervisor.start([first])
+            if not installation.upstream:
+                _transfer(installation, supervisor)
+            supervisor.start(others)
             supervisor.wait_until_ready()
             if supervisor.is_stopping:
                 return
@@ -120,22 +125,43 @@ def _where(installation: Installation) -> dict[str, Any]:
     return urls | {
         "pid": os.getpid(),
         "demo": str(installation.home.demo),
-        "control_url": installation.control_url,
-        "control_token": installation.secrets["control_token"],
+        **_sandbox_of(installation),
         "environment": installation.environment("manage"),
         "owner_environment": installation.environment("manage", "bursar_owner"),
     }
 
 
+def _sandbox_of(installation: Installation) -> dict[str, str]:
+    return {
+        "control_url": installation.control_url,
+        "control_token": installation.secrets["control_token"],
+    }
+
+
+def _transfer(installation: Installation, supervisor: Supervisor) -> None:
+    """The bank transfers behind the demo's top-ups, once, and before anybody compares the balances."""
+    facts = read(installation.home.demo)
+    if facts.get("transferred") or facts.get("funded"):
+        return
+    supervisor.wait_until_ready()
+    if supervisor.is_stopping:
+        return
+    player = demo.Player(_sandbox_of(installation), facts, say)
+    try:
+        for currency, amount in BANK_TRANSFERS:
+            player.simulate("fund", currency=currency, amount=amount)
+    except demo.Mismatch as mismatch:
+        raise LauncherRefusal(f"the demo's bank transfers failed: {mismatch}") from None
+    write_private(installation.home.demo, facts | {"transferred": True})
+
+
 def _fund(here: dict[str, Any]) -> None:
-    """The demo's balances, once: coins by real deposits, fiat at the sandbox to match the top-ups."""
+    """The demo's balances in coins, once, by real deposits."""
     facts = read(Path(here["demo"]))
     if facts.get("funded"):
         return
     player = demo.Player.of(here, say)
     try:
-        for currency, amount in BANK_TRANSFERS:
-            player.simulate("fund", currency=currency, amount=amount)
         for currency, amount, blocks in FUNDING:
             demo.fund(player, currency, amount, blocks)
     except demo.Mismatch as mismatch:
@@ -206,7 +232,7 @@ class Background:
             preexec_fn=lambda: die_with_parent(signal.SIGTERM, parent),
         )
         threading.Thread(target=self._listen, daemon=True).start()
-        end = time.monotonic() + STARTS_WITHIN_SECONDS
+        end = time.monotonic() + STARTS_WITHIN_SECONDS * (2 if self._upstream else 1)
         while not self._is_funded():
             if self._process.poll() is not None or time.monotonic() > end:
                 self.__exit__()

@@ -11,11 +11,12 @@ import os
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from launcher.backing import Backing
+from payments import address_formats
 from tests.flows.installation import Installation, until
 from tests.flows.test_deposit import check_books
 
@@ -47,8 +48,13 @@ class Behind(Installation):
         self._name += "_behind"  # both were named in the same moment
         self.receiver = Door(calls_back)  # type: ignore[assignment]
 
+    def prepare(self) -> None:
+        super().prepare()
+        for currency in ("EUR", "USD"):
+            self.control.call("fund", currency=currency, amount="10000")
+
     def manage(self, *arguments: str, role: str = "manage") -> str:
-        more = ("--merchant", "bursar") if arguments[0] == "seed_demo" else ()
+        more = ("--banked", "--merchant", "bursar") if arguments[0] == "seed_demo" else ()
         return super().manage(*arguments, *more, role=role)
 
 
@@ -65,7 +71,7 @@ class Front(Installation):
         super().start(*(role for role in roles if role != "sandbox"))
 
     def manage(self, *arguments: str, role: str = "manage") -> str:
-        more = ("--processor", "upstream") if arguments[0] == "seed_demo" else ()
+        more = ("--banked", "--processor", "upstream") if arguments[0] == "seed_demo" else ()
         return super().manage(*arguments, *more, role=role)
 
     def _environment(self, role: str) -> dict[str, str]:
@@ -152,7 +158,7 @@ def check_both(front: Front) -> None:
     """Both ledgers are sound, and the one in front holds behind what the one behind owes it."""
     for each in (front, front.behind):
         check_books(each)
-    for currency in ("BTC", "ETH"):
+    for currency in ("BTC", "EUR"):
         assert held_at_processor(front, currency) == Decimal(front.behind.balance(currency))
 
 
@@ -225,3 +231,56 @@ class TestPrices:
 
         until(lambda: ("BTC", "EUR") in prices(front), what="a price in front")
         assert prices(front)["BTC", "EUR"] == prices(behind)["BTC", "EUR"]
+
+
+def payee() -> str:
+    """A bitcoin address that neither issued."""
+    return address_formats.make("bitcoin", os.urandom(16), testnet=True)
+
+
+def payouts(behind: Behind, address: str) -> list[dict[str, Any]]:
+    """What the sandbox paid there."""
+    operations = behind.control.call("state")["operations"]
+    return [each for each in operations if each.get("crypto_address", {}).get("address") == address]
+
+
+class TestWithdrawal:
+    ORDER: ClassVar = {"currency": "BTC", "amount": "0.01"}
+
+    @pytest.fixture(autouse=True)
+    def _funds(self, front, behind) -> None:
+        payer = f"funds-{os.urandom(4).hex()}"
+        pay(behind, take(front, payer), "0.05")
+        mine(behind)
+        told(front, payer, "confirmed")
+
+    def test_is_paid_once_and_told_to_the_shop(self, front, behind):
+        shop, owed = balances(front)
+        order = self.ORDER | {"foreign_id": "out-1", "address": payee()}
+        answer = front.call("withdrawal/crypto", order)
+        assert (answer.status_code, answer.json()["data"]["status"]) == (201, "processing")
+        assert front.call("withdrawal/crypto", order).status_code == 400
+
+        body = told(front, "out-1", "confirmed")
+        (paid,) = payouts(behind, order["address"])
+        assert paid["transactions"][0]["txid"] == body["transactions"][0]["txid"]
+        assert body["id"] == answer.json()["data"]["id"]
+        assert body["currency_sent"] == {"currency": "BTC", "amount": "0.01000000"}
+        fees = sum(Decimal(fee["amount"]) for fee in body["fees"])
+        assert balances(front)[0] == shop - Decimal("0.01") - fees
+        assert balances(front)[1] < owed - Decimal("0.01")
+        check_both(front)
+
+    def test_is_returned_by_both_when_the_network_refuses_it(self, front, behind):
+        before = balances(front)
+        behind.control.call("faults", fail_withdrawals="Rejected by the network")
+        order = self.ORDER | {"foreign_id": "out-2", "address": payee()}
+        try:
+            assert front.call("withdrawal/crypto", order).status_code == 201
+            body = told(front, "out-2", "cancelled")
+        finally:
+            behind.control.call("reset_faults")
+        assert "currency_sent" not in body
+        assert body["error"]
+        assert balances(front) == before
+        check_both(front)

@@ -60,7 +60,7 @@ class TestOne:
         assert (migrate[0], owner["DATABASE_URL"]) == ("migrate", "postgresql://admin@db.example/bursar")
         assert seed[0] == "seed_demo"
         assert app["DATABASE_URL"].endswith("?options=-c%20role%3Dbursar_app")
-        assert seed[-4:] == ("--processor", "sandbox", "--merchant", "shop")
+        assert seed[-5:] == ("--processor", "sandbox", "--banked", "--merchant", "shop")
 
 
 class TestTwo:
@@ -85,9 +85,9 @@ class TestTwo:
         assert front.upstream.secret == "secret-of-upstream"
         assert behind.merchant_url == front.intake_url == "http://127.0.0.1:9001/callbacks/upstream/"
         seeds = [arguments for _, arguments in ran if arguments[0] == "seed_demo"]
-        assert [seed[-3:] for seed in seeds] == [
-            ("sandbox", "--merchant", "bursar"),
-            ("upstream", "--merchant", "shop"),
+        assert [seed[-4:] for seed in seeds] == [
+            ("sandbox", "--banked", "--merchant", "bursar"),
+            ("upstream", "--banked", "--merchant", "shop"),
         ]
 
     @pytest.mark.parametrize(("host", "other"), [("127.0.0.1", "localhost"), ("localhost", "127.0.0.1")])

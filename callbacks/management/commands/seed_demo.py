@@ -25,7 +25,7 @@ from callbacks import endpoints
 from merchants import accounts, clock, keys, team
 from merchants.models import Merchant, User
 from merchants.roles import Role
-from payments import adjustments, terms
+from payments import adjustments, ledger, terms
 from payments.currencies import CURRENCIES
 from payments.models import Processor, Route, Terms
 from payments.models.route import RouteOperation
@@ -66,6 +66,9 @@ class Command(BaseCommand):
         parser.add_argument("--json-out", type=Path, required=True, help="where what is secret is written")
         parser.add_argument("--shop-url", required=True, help="the merchant's callback address")
         parser.add_argument("--processor", choices=PROCESSORS, default="sandbox", help="who moves the coins")
+        parser.add_argument(
+            "--banked", action="store_true", help="the money of the top-ups lies at the processor"
+        )
         parser.add_argument("--merchant", choices=MERCHANTS, default="shop", help="whom it serves")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -78,7 +81,7 @@ class Command(BaseCommand):
             self.stdout.write("The demo is there already; it is called back at this address.")
             return
         with transaction.atomic():
-            demo = _Demo(clock.now(), cast, options["processor"])
+            demo = _Demo(clock.now(), cast, options["processor"], is_banked=options["banked"])
             facts = demo.make(shop_url=options["shop_url"])
             _write(options["json_out"], facts)
         self.stdout.write("The demo is made.")
@@ -89,9 +92,10 @@ class _Demo:
     now: datetime
     cast: Cast
     processor: str
+    is_banked: bool
 
     def make(self, *, shop_url: str) -> dict[str, Any]:
-        self._upstream()
+        processor = self._upstream()
         operator = self._person(f"operator@{self.cast.operators}", is_operator=True)
         second = self._person(f"second.operator@{self.cast.operators}", is_operator=True)
         merchant = team.create_merchant(name=self.cast.name, by=operator.user, now=self.now)
@@ -101,6 +105,8 @@ class _Demo:
         for currency in ENABLED:
             terms.enable(merchant=merchant, currency=currency, now=self.now)
         self._top_up(merchant, operator.user, second.user)
+        if self.is_banked:
+            self._bank(processor)
         endpoints.set_url(merchant=merchant, url=shop_url, by=owner.user, now=self.now)
         key = keys.generate(merchant=merchant, by=owner.user, now=self.now)
         active = keys.activate(merchant=merchant, key_id=key.pk, by=owner.user, now=self.now)
@@ -116,7 +122,7 @@ class _Demo:
             "second_operator": second.facts,
         }
 
-    def _upstream(self) -> None:
+    def _upstream(self) -> Processor:
         """The processor, and an offer for every currency whose addresses can be checked."""
         processor, _ = Processor.objects.get_or_create(
             code=self.processor, defaults={"connector": "gateway", "name": PROCESSORS[self.processor]}
@@ -129,6 +135,7 @@ class _Demo:
                 prices = {name: share * self.cast.pays for name, share in PRICES.items()}
                 prices = prices if currency.is_crypto else {}
                 terms.agree(merchant=None, currency=code, now=self.now, **prices)
+        return processor
 
     def _person(self, email: str, *, is_operator: bool = False) -> _Person:
         password = token_urlsafe(12)
@@ -146,6 +153,22 @@ class _Demo:
                 merchant=merchant, money=money, reason="Demo top-up", by=asks, now=self.now
             )
             adjustments.approve(adjustment_id=asked.pk, by=approves, now=self.now)
+
+    def _bank(self, processor: Processor) -> None:
+        """The bank transfers that brought the top-ups; without them the books would differ from its own."""
+        for money in TOP_UPS:
+            ledger.post(
+                ledger.NewEntry(
+                    key=f"demo:bank:{money.currency}",
+                    kind="adjustment",
+                    subject=f"processor:{processor.pk}",
+                    occurred_at=self.now,
+                    lines=[
+                        ledger.at_processor(processor.pk, -money),
+                        ledger.house(ledger.AccountKind.ADJUSTMENT, money),
+                    ],
+                )
+            )
 
 
 @dataclass(frozen=True)
