@@ -59,6 +59,8 @@ def _merchant(number: int, wanted: dict[str, Any], now: datetime) -> dict[str, A
     active = keys.activate(merchant=merchant, key_id=key.pk, by=None, now=now)
     text = _free(f"{wanted['seed']} {number}")
     factories.address(merchant, address=text, foreign_id="customer")
+    if Decimal(wanted["funds"]):
+        factories.fund(merchant, factories.money(wanted["funds"]))
     return {"id": merchant.pk, "key": active.key.public_key, "secret": active.secret, "address": text}
 
 

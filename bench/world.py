@@ -36,7 +36,7 @@ STARTS_WITHIN_SECONDS = 30.0
 class Cast:
     """Who is there. currencies: how many each merchant has, Bitcoin first; spare: free addresses in the pool.
 
-    url: where all of them are called back; empty for nowhere.
+    url: where all of them are called back; empty for nowhere. funds: what each has in Bitcoin.
     """
 
     merchants: int = 1
@@ -44,6 +44,7 @@ class Cast:
     spare: int = 0
     url: str = ""
     seed: str = "shop"
+    funds: str = "0"
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,11 @@ class TestBench:
             "signed ping, both headers",
             "accounts/list, 10 accounts",
             "addresses/take, new from the pool",
+            "withdrawal/crypto, held",
         ]
         assert all(row["measured"] > 0 and row["baseline"] > 0 for row in run["rows"])
-        assert [row["goal"] for row in run["rows"]] == ["≥ 0.7 x", "≥ 0.4 x", "≥ 0.2 x"]
+        assert [row["goal"] for row in run["rows"]] == ["≥ 0.7 x", "≥ 0.4 x", "≥ 0.2 x", "≥ 0.2 x"]
+        assert "SQL statements each" in run["rows"][-1]["note"]
 
     def test_names_what_there_is_when_asked_for_another(self):
         done = bench("speed")
