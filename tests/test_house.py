@@ -14,7 +14,10 @@ PACKAGES = ("config", "merchants", "payments", "callbacks", "sandbox", "launcher
 LONGEST_FILE, LONGEST_FUNCTION = 350, 60
 NAMELESS = {"utils", "helpers", "common", "misc", "manager", "service", "services", "handler", "selectors"}
 MAY_BE_CALLED_SERVICES = {ROOT / "launcher" / "services.py"}  # PostgreSQL and Valkey are just that
-MONEY = ("money.py", "fees.py", "wire.py", "deposits.py", "deposit_rules.py", "rates.py", "adjustments.py")
+MONEY = (
+    *("money.py", "fees.py", "wire.py", "deposits.py", "deposit_rules.py", "rates.py", "adjustments.py"),
+    *("withdrawals.py", "withdrawal_rules.py", "limits.py", "closings.py", "payouts.py", "transfers.py"),
+)
 
 
 def modules(*packages: str) -> list[Path]:

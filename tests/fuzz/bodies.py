@@ -71,6 +71,37 @@ _INVOICES: list[dict[str, Any]] = [
 ]
 
 
+_PAID: dict[str, Any] = {
+    "foreign_id": "wd-1",
+    "currency": "BTC",
+    "amount": "0.001",
+    "address": "2N4U9zxw7YcPxe3LnAjxSfkWNyre2bS2oyG",
+}
+_WITHDRAWALS: list[dict[str, Any]] = [
+    _PAID,
+    _PAID | {"foreign_id": 42, "amount": 0.0005, "tag": None, "convert_to": None, "receiver_type": "self"},
+    _PAID | {"currency": "EUR", "convert_to": "BTC", "amount": None, "amount_to": "0.0021"},
+    _PAID | {"currency": "XRP", "address": "rUDArgWePE2NMaro4WCydBwBcz99EzLJLV", "tag": 7, "amount": "10"},
+    _PAID | {"sender_type": "legal", "sender_data": _LEGAL, "end_user_reference": "player-78"},
+]
+
+_SOLD: dict[str, Any] = {"sender_currency": "BTC", "receiver_currency": "EUR", "sender_amount": "0.01"}
+_BOUGHT: dict[str, Any] = {"sender_currency": "EUR", "receiver_currency": "BTC", "receiver_amount": 0.01}
+_EXCHANGED: list[tuple[str, dict[str, Any]]] = [
+    ("exchange/calculate", _SOLD),
+    ("exchange/calculate", _BOUGHT | {"sender_amount": None}),
+    ("exchange/fixed", _SOLD | {"foreign_id": "ex-1", "price": "60000.00000000"}),
+    ("exchange/fixed", _BOUGHT | {"foreign_id": 12, "price": 0.000016666666666667}),
+    ("exchange/now", _SOLD | {"foreign_id": "ex-2"}),
+    ("exchange/now", _BOUGHT | {"foreign_id": "ex-3"}),
+    ("futures/rates", {"address": "2N4Q5FhU2497BryFfUgbqkAJE87aKHUhXMp"}),
+    ("futures/confirm", _SOLD | {"receiver_amount": "100", "address": "2N4Q5FhU2497BryFfUgbqkAJE87aKHUhXMp"}),
+    ("transactions/info", {"id": 500001}),
+    ("transactions/info", {"foreign_id": "ex-1", "type": "exchange"}),
+    ("transactions/info", {"txid": "c0ffee" + "0" * 58}),
+]
+
+
 def _encoded(body: object) -> bytes:
     return json.dumps(body, separators=(",", ":")).encode()
 
@@ -87,7 +118,12 @@ API = (
     *(Recorded("addresses/take", _encoded(body)) for body in _TAKEN for _ in range(3)),
     *(Recorded("invoices/create", _encoded(body)) for body in _INVOICES for _ in range(2)),
     *(Recorded(f"invoices/{name}/cancel/", b"{}") for name in ("inv-1", "1234567", "a%2Fb", "%E2%80%AE")),
+    *(Recorded("withdrawal/crypto", _encoded(body)) for body in _WITHDRAWALS for _ in range(2)),
     Recorded("addresses/take", VECTORS["callbacks"][0]["raw"].encode()),
+    *(Recorded(path, _encoded(body)) for path, body in _EXCHANGED),
+    Recorded("exchange/now", VECTORS["callbacks"][0]["raw"].encode()),
+    Recorded("transactions/info?id=500001", b"", "GET"),
+    Recorded("transactions/info", b'{"foreign_id":"ex-1"}', "GET"),
 )
 """The API's calls; addresses/take more often, because it is the one that writes."""
 

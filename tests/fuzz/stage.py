@@ -20,6 +20,7 @@ CURRENCIES = ("BTC", "ETH", "EUR", "USD", "USDTE", "XRP")
 PRICES = {"BTC": 48_715, "ETH": 2_513, "EUR": 1, "USD": 0.9, "USDTE": 0.91, "XRP": 0.51}
 PAID_TO = (
     ("BTC", "", "bc1qdemo0000000000000000000000000deposit1", None),
+    ("BTC", "EUR", "2N4Q5FhU2497BryFfUgbqkAJE87aKHUhXMp", None),
     ("ETH", "", "0xd300000000000000000000000000000000000A01", None),
     ("XRP", "", "rDemoXrpAddress1111111111111111111", "12345"),
 )
@@ -68,6 +69,7 @@ def _merchants() -> None:
     AllowlistEntry.objects.create(key=elsewhere, network="192.0.2.0/24")
     for currency in CURRENCIES:
         terms.enable(merchant=working.merchant, currency=currency, now=now)
+        factories.fund(working.merchant, factories.money("1000000", currency))
     for currency, convert_to, address, tag in PAID_TO:
         factories.address(
             working.merchant,
@@ -76,7 +78,7 @@ def _merchants() -> None:
             address=address,
             lookup=addresses.lookup(currency, address),
             tag=tag,
-            foreign_id=f"recorded-{currency}",
+            foreign_id=f"recorded-{currency}{convert_to}",
         )
 
 

@@ -116,7 +116,11 @@ class World:
         return {name: int(count) for name, count in counts}
 
     def balances(self) -> list[Any]:
-        return self.ask("SELECT id, balance FROM payments_account ORDER BY id")
+        """What each merchant has in each currency, set aside or not; of accounts that hold any."""
+        return self.ask(
+            "SELECT merchant_id, currency, sum(balance) FROM payments_account WHERE kept"
+            " GROUP BY 1, 2 HAVING sum(balance) <> 0 ORDER BY 1, 2"
+        )
 
     def out_of_balance(self) -> list[str]:
         """Currencies that do not sum to zero, accounts that differ from their postings."""

@@ -175,6 +175,10 @@ class TestOpen:
         assert balance(merchant).held == Decimal("0.1004")
         assert not OutgoingCallback.objects.filter(subject_id=row.pk).exists()
 
+    def test_may_come_with_the_end_in_one_batch(self, row):
+        record(notice(row, PayoutStatus.PROCESSING), notice(row), notice(row, PayoutStatus.PENDING))
+        assert now_is(row) == ("confirmed", "confirmed", 2)
+
     def test_changes_nothing_when_it_comes_late(self, row):
         record(notice(row))
         record(notice(row, PayoutStatus.PENDING))
@@ -299,6 +303,13 @@ class TestConversion:
             "fee_income EUR": Decimal("3.048"),
             "network_fee EUR": Decimal("0.41"),
         }
+
+    def test_comes_once_however_often_it_is_said(self, row):
+        said = notice(row, received=money("0.00632"))
+        record(said, said)
+        record(said)
+        assert now_is(row) == ("confirmed", "confirmed", 2)
+        assert Leg.objects.filter(operation_id=row.pk).count() == 2
 
     def test_keeps_the_legs_number_when_the_estimate_was_another(self, row):
         before = Leg.objects.get(operation_id=row.pk).wire_id
