@@ -18,7 +18,9 @@ import psycopg
 import pytest
 
 from launcher import up
-from launcher.state import LauncherRefusal, Ports, write_private
+from launcher.demo import Mismatch, Player
+from launcher.roles import Installation, Upstream
+from launcher.state import Home, LauncherRefusal, Ports, read, write_private
 from tests.launcher.test_services import ROOT, is_alive
 
 RFC_6238_SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
@@ -93,6 +95,100 @@ class TestTable:
         shown = up.table(here | {"upstream": {"demo": str(tmp_path / "behind.json")}})
         assert "http://behind/operator/" in shown
         assert shown.count(f"authenticator {RFC_6238_SECRET}, now ") == 6
+
+
+class TestTransfer:
+    """The bank transfers behind the demo's top-ups."""
+
+    class Waiting:
+        """In the place of the supervisor; is_stopping: told to stop while it waited."""
+
+        is_stopping = False
+        waited = 0
+
+        def wait_until_ready(self) -> None:
+            self.waited += 1
+
+    @pytest.fixture
+    def supervisor(self) -> Any:
+        return self.Waiting()
+
+    @pytest.fixture
+    def installation(self, tmp_path):
+        home = Home(tmp_path)
+        write_private(home.demo, {"api_key": "the-key"})
+        secrets = {"control_token": "the-token"}
+        return Installation("127.0.0.1", Ports(9000), str, "redis://v", secrets, home=home)
+
+    @pytest.fixture
+    def funded(self, monkeypatch):
+        funded: list[tuple[str, str]] = []
+
+        def simulate(player: Player, control: str, **given: str) -> dict[str, Any]:
+            assert (control, player.running["control_url"]) == ("fund", "http://127.0.0.1:9010")
+            funded.append((given["currency"], given["amount"]))
+            return {}
+
+        monkeypatch.setattr(Player, "simulate", simulate)
+        return funded
+
+    def test_are_made_once_the_sandbox_is_there(self, installation, supervisor, funded):
+        up._transfer(installation, supervisor)
+        up._transfer(installation, supervisor)
+        assert funded == [("EUR", "10000"), ("USD", "10000")]
+        assert supervisor.waited == 1
+        assert read(installation.home.demo) == {"api_key": "the-key", "transferred": True}
+
+    def test_are_not_repeated_for_a_demo_that_was_funded_before(self, installation, supervisor, funded):
+        write_private(installation.home.demo, {"funded": True})
+        up._transfer(installation, supervisor)
+        assert (funded, supervisor.waited) == ([], 0)
+
+    def test_are_left_when_it_is_told_to_stop(self, installation, supervisor, funded):
+        supervisor.is_stopping = True
+        up._transfer(installation, supervisor)
+        assert funded == []
+        assert read(installation.home.demo) == {"api_key": "the-key"}
+
+    def test_refuse_in_one_line(self, installation, supervisor, monkeypatch):
+        def refuse(player: Player, control: str, **given: str) -> dict[str, Any]:
+            raise Mismatch("sandbox fund: expected 200, found 403")
+
+        monkeypatch.setattr(Player, "simulate", refuse)
+        with pytest.raises(LauncherRefusal, match="bank transfers failed: sandbox fund: expected 200"):
+            up._transfer(installation, supervisor)
+        assert read(installation.home.demo) == {"api_key": "the-key"}
+
+
+class TestAnnounce:
+    def test_tells_of_both_under_one_sandbox(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(up, "RUNNING", tmp_path / "up.json")
+        behind = Installation(
+            *("localhost", Ports(9030), lambda user: f"behind-{user}", "redis://v/1"),
+            {"secret_key": "b", "encryption_keys": "b", "control_token": "the-sandboxes"}
+            | {"sandbox_key": "b", "sandbox_secret": "b"},
+            home=Home(tmp_path / "behind"),
+            called_back="http://127.0.0.1:9001/callbacks/upstream/",
+        )
+        front = Installation(
+            *("127.0.0.1", Ports(9000), lambda user: f"front-{user}", "redis://v/0"),
+            {"secret_key": "f", "encryption_keys": "f", "control_token": "unused"},
+            home=Home(tmp_path / "front"),
+            upstream=Upstream("http://127.0.0.1:9030", "the-key", "the-secret"),
+        )
+        here = up._announce([behind, front])
+        assert here == read(tmp_path / "up.json")
+        assert (here["api_url"], here["shop_url"]) == (
+            "http://127.0.0.1:9000/api/v2",
+            "http://127.0.0.1:9020",
+        )
+        assert (here["control_url"], here["control_token"]) == ("http://127.0.0.1:9040", "the-sandboxes")
+        assert here["environment"]["DATABASE_URL"] == "front-bursar_app"
+        assert here["upstream"]["environment"]["DATABASE_URL"] == "behind-bursar_app"
+        assert here["upstream"]["api_url"] == "http://localhost:9030/api/v2"
+        told = read(tmp_path / "behind" / "demo.json")
+        assert told["callback_url"] == "http://127.0.0.1:9001/callbacks/upstream/"
+        assert "shop_url" not in told
 
 
 @pytest.fixture(scope="module")
