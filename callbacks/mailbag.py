@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q, QuerySet, Subquery
+from django.db.models import Q, QuerySet
 
 from callbacks.models import Health, OutgoingCallback, OutgoingState, SubjectKind
 from merchants.models import Merchant
-from payments.models import Operation
+from payments.models import Invoice, Operation
 
 PAGE = 50
 MOST_COUNTED = 10_000
@@ -24,14 +24,14 @@ Place = tuple[datetime, int]
 
 @dataclass(frozen=True)
 class Letter:
-    """An outgoing callback and the operation that it speaks of; a test has none."""
+    """An outgoing callback and the operation or invoice that it speaks of; a test has none."""
 
     callback: OutgoingCallback
-    operation: Operation | None
+    operation: Operation | Invoice | None
 
     @property
     def name(self) -> str:
-        """What a URL calls it: the operation's number (0 for a test) and the version."""
+        """What a URL calls it: the number of its subject (0 for a test) and the version."""
         return f"{self.operation.wire_id if self.operation else 0}.{self.callback.version}"
 
 
@@ -69,13 +69,28 @@ def latest(*, merchant: Merchant, state: str = "", older_than: Place | None = No
 
 def place_of(*, merchant: Merchant, number: int, version: int) -> Place | None:
     """Where the callback of that operation and version stands in the list; number 0: the test of that one."""
-    rows = OutgoingCallback.objects.for_merchant(merchant).filter(version=version)
-    if number:
-        subject = Operation.objects.for_merchant(merchant).filter(wire_id=number).values("pk")[:1]
-        rows = rows.filter(subject_kind=SubjectKind.OPERATION, subject_id=Subquery(subject))
-    else:
-        rows = rows.filter(subject_kind=SubjectKind.TEST)
+    if not number:
+        rows = OutgoingCallback.objects.for_merchant(merchant).filter(version=version)
+        return _place(rows.filter(subject_kind=SubjectKind.TEST))
+    subject = numbered(merchant, number)
+    return None if subject is None else _place(about(subject).filter(version=version))
+
+
+def _place(rows: QuerySet[OutgoingCallback]) -> Place | None:
     return rows.values_list("created_at", "id").first()
+
+
+def numbered(merchant: Merchant, number: int) -> Operation | Invoice | None:
+    """The merchant's operation or invoice of that number; they share one number space."""
+    found = Operation.objects.for_merchant(merchant).filter(wire_id=number).first()
+    return found or Invoice.objects.for_merchant(merchant).filter(wire_id=number).first()
+
+
+def about(subject: Operation | Invoice) -> QuerySet[OutgoingCallback]:
+    """All that was told of it."""
+    kind = SubjectKind.INVOICE if isinstance(subject, Invoice) else SubjectKind.OPERATION
+    rows = OutgoingCallback.objects.for_merchant(subject.merchant_id)
+    return rows.filter(subject_kind=kind, subject_id=subject.pk)
 
 
 def of_operation(operation: Operation) -> list[Letter]:
@@ -87,13 +102,12 @@ def of_operation(operation: Operation) -> list[Letter]:
 
 
 def letters(rows: list[OutgoingCallback]) -> list[Letter]:
-    """`rows` with their operations, in two queries however many they are."""
-    subjects = [row.subject_id for row in rows if row.subject_kind == SubjectKind.OPERATION]
-    operations = Operation.objects.in_bulk(subjects)
-    return [
-        Letter(row, operations.get(row.subject_id) if row.subject_kind == SubjectKind.OPERATION else None)
-        for row in rows
-    ]
+    """`rows` with what they speak of, in a query for each kind however many they are."""
+    subjects: dict[str, dict[int, Operation | Invoice]] = {}
+    for kind, model in ((SubjectKind.OPERATION, Operation), (SubjectKind.INVOICE, Invoice)):
+        keys = [row.subject_id for row in rows if row.subject_kind == kind]
+        subjects[kind] = dict(model.objects.in_bulk(keys)) if keys else {}
+    return [Letter(row, subjects.get(row.subject_kind, {}).get(row.subject_id)) for row in rows]
 
 
 def _of(merchant: Merchant, state: OutgoingState) -> QuerySet[OutgoingCallback]:

@@ -12,13 +12,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 
 from callbacks import endpoints, explainer, mailbag, outgoing, tasks
-from callbacks.models import DeliveryAttempt, OutgoingCallback, OutgoingState, SubjectKind
+from callbacks.models import DeliveryAttempt, OutgoingCallback, OutgoingState
 from merchants import signing
 from merchants.backoffice.access import Act, Page
 from merchants.backoffice.forms import BackofficeForm
 from merchants.models import ApiKey
 from payments import doorbell
-from payments.models import Operation
+from payments.models import Invoice, Operation
 
 _NAME = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}", re.ASCII)
 
@@ -89,32 +89,28 @@ class LetterPage(Page):
 
 
 class _OfOperation:
-    """The callback that the URL names: an operation's number and a version."""
+    """The callback that the URL names: the number of an operation or invoice, and a version."""
 
     merchant: Any
     kwargs: dict[str, Any]
 
     @cached_property
-    def operation(self) -> Operation:
-        found = Operation.objects.for_merchant(self.merchant).filter(wire_id=self.kwargs["number"]).first()
+    def operation(self) -> Operation | Invoice:
+        found = mailbag.numbered(self.merchant, self.kwargs["number"])
         if found is None:
             raise Http404
         return found
 
     def callback(self) -> OutgoingCallback | None:
-        rows = OutgoingCallback.objects.for_merchant(self.merchant)
-        return rows.filter(
-            subject_kind=SubjectKind.OPERATION,
-            subject_id=self.operation.pk,
-            version=self.kwargs["version"],
-        ).first()
+        return mailbag.about(self.operation).filter(version=self.kwargs["version"]).first()
 
 
 class OperationCallback(_OfOperation, LetterPage):
     tab, title = "callbacks", "Callback"
 
     def context(self) -> dict[str, Any]:
-        return super().context() | {"operation": self.operation}
+        is_invoice = isinstance(self.operation, Invoice)
+        return super().context() | {"operation": self.operation, "is_invoice": is_invoice}
 
 
 class Resend(_OfOperation, Act):
