@@ -16,7 +16,7 @@ from pathlib import Path
 
 from launcher.state import ROOT, VAR, LauncherRefusal, alone, running
 
-OWNERS = {"migrate", "showmigrations", "makemigrations", "sqlmigrate", "dbshell"}
+OWNERS = {"migrate", "showmigrations", "makemigrations", "sqlmigrate", "dbshell", "stops", "caps", "prune"}
 PROOFS = {"soak": "tests.soak", "fuzz": "tests.fuzz", "bench": "bench"}
 """Commands that are programs of their own; each brings its own services and explains itself with --help."""
 RED, PLAIN = ("\033[31m", "\033[0m") if sys.stdout.isatty() else ("", "")

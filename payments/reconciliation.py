@@ -19,7 +19,8 @@ from django.db.models import Max
 from merchants import clock
 from payments import alerts, breaker, currencies
 from payments.ledger import proof
-from payments.models import Processor, Reconciliation, Stop, Withdrawal
+from payments.models import Exchange, Processor, Reconciliation, Stop, Withdrawal
+from payments.models.exchange import IN_FLIGHT as EXCHANGES_IN_FLIGHT
 from payments.models.withdrawal import IN_FLIGHT
 from payments.money import Money
 from payments.processors.base import Outbound
@@ -91,7 +92,8 @@ def latest() -> list[Look]:
 def _compare(processor: Processor, reported: dict[str, Decimal], now: datetime) -> list[Reconciliation]:
     booked = proof.at_processor(processor.pk)
     under_way = _under_way(processor)
-    known = [code for code in sorted(booked.keys() | reported.keys()) if code in currencies.CURRENCIES]
+    told = booked.keys() | {code for code, amount in reported.items() if amount}
+    known = sorted(told & currencies.CURRENCIES.keys())
     return [
         _row(
             processor,
@@ -136,13 +138,19 @@ def _under_way(processor: Processor) -> dict[str, Decimal]:
     """
     totals: dict[str, Decimal] = defaultdict(Decimal)
     for order in Withdrawal.objects.filter(processor=processor, state__in=IN_FLIGHT).iterator():
-        processors = Money(order.amount * PROCESSORS_SHARE, order.currency).rounded_up()
-        totals[order.currency] += order.amount + processors.amount
+        _add_taken(totals, order.money)
         network = currencies.get(order.pays.currency).network
         for each in currencies.CURRENCIES.values():
             if each.network == network or each.code == order.currency:
                 totals[each.code] += each.minimum_withdrawal
+    for exchange in Exchange.objects.filter(processor=processor, state__in=EXCHANGES_IN_FLIGHT).iterator():
+        _add_taken(totals, Money(exchange.amount, exchange.source))
     return totals
+
+
+def _add_taken(totals: dict[str, Decimal], ordered: Money) -> None:
+    """An order's amount and what the processor may take on top."""
+    totals[ordered.currency] += (ordered + ordered.times(PROCESSORS_SHARE).rounded_up()).amount
 
 
 # --- what differs ---

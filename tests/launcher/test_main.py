@@ -135,6 +135,11 @@ class TestOfTwo:
         assert command_line.main(["manage", "migrate"]) == 0
         assert ran == [(["manage.py", "check"], "front"), (["manage.py", "migrate"], "owner of front")]
 
+    @pytest.mark.parametrize("command", ["stops", "caps", "prune"])
+    def test_manage_with_the_owners_rights_what_no_process_may(self, ran, command):
+        command_line.main(["manage", command])
+        assert ran == [(["manage.py", command], "owner of front")]
+
     def test_manage_the_one_behind_when_asked(self, ran):
         command_line.main(["manage", "--upstream", "check"])
         command_line.main(["manage", "--upstream", "migrate"])
