@@ -15,7 +15,9 @@ from typing import cast
 
 from django.db import transaction
 
-from payments import conversions, events, exchanges, ledger
+from merchants import audit
+from merchants.errors import Refusal
+from payments import alerts, conversions, events, exchanges, ledger
 from payments.deposit_rules import Contradiction
 from payments.ledger import AccountKind, NewEntry
 from payments.models import (
@@ -34,6 +36,16 @@ from payments.processors.base import ConversionNotice, NoticeFee, PayoutStatus
 
 UNAVAILABLE = "Exchange is unavailable for given currencies"
 """The wire's published text of a cancelled exchange; the processor's own words are for operators."""
+
+
+class NotUnknown(Refusal):
+    """Only an exchange whose outcome is unknown can be given up; this one: {state}."""
+
+
+class ReasonMissing(Refusal):
+    """Say who decided and why."""
+
+    field = "reason"
 
 
 class NotKnownYet(Exception):
@@ -74,6 +86,36 @@ def fail(*, our_id: str, reason: str, among: Collection[ExchangeState], now: dat
     endings.release(exchange, reason)
     endings.post()
     return True
+
+
+@transaction.atomic
+def give_up(*, our_id: str, by: str, reason: str, now: datetime) -> Exchange:
+    """People found out that the processor never did it and never will: the money is the merchant's again.
+
+    by: who says so, in words. Raises `NotUnknown`, `ReasonMissing`, `Exchange.DoesNotExist`. A processor that
+    converts it all the same contradicts the record from then on.
+    """
+    if not by.strip() or not reason.strip():
+        raise ReasonMissing
+    found = _lock(Exchange.objects.filter(our_id=our_id))
+    if not found:
+        raise Exchange.DoesNotExist
+    exchange = found[0]
+    if exchange.state != ExchangeState.UNKNOWN:
+        raise NotUnknown(state=exchange.get_state_display())
+    audit.record(
+        actor_label=f"{by.strip()} (on the server)"[:254],
+        act="exchanges.give_up",
+        merchant=exchange.merchant,
+        subject=exchange.subject,
+        before={"state": exchange.state, "unknown_reason": exchange.unknown_reason},
+        after={"reason": reason.strip()},
+        now=now,
+    )
+    endings = _Endings(now)
+    endings.release(exchange, reason)
+    endings.post()
+    return exchange
 
 
 # --- what a notice says ---
@@ -164,6 +206,9 @@ class _Endings:
             Leg.objects.filter(pk__in=[leg.pk for leg in self.gone_legs]).delete()
         Leg.objects.bulk_create(self.new_legs)
         OperationFee.objects.bulk_create(self.fees)
+        asked_about = [row for row in self.exchanges.values() if row.is_final and row.asks]
+        if asked_about:
+            alerts.settle(keys=[row.matter for row in asked_about], now=self.now)
         events.transactions_changed(self.told)
         ledger.post_many(self.entries)
 

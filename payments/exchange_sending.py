@@ -180,7 +180,7 @@ def _leave_open(exchange: Exchange, reason: str, now: datetime) -> None:
     if exchange.asks >= STUCK_AFTER:
         alerts.raise_once(
             kind="exchange_stuck",
-            key=f"exchange:{exchange.operation_id}",
+            key=exchange.matter,
             text=f"Exchange {exchange.our_id} has no outcome: {reason}",
             merchant=None,
             now=now,

@@ -236,6 +236,11 @@ class Exchange(models.Model):
         return f"operation:{self.operation_id}"
 
     @property
+    def matter(self) -> str:
+        """What an alert about it is about."""
+        return f"exchange:{self.operation_id}"
+
+    @property
     def gives(self) -> Money:
         return Money(self.amount, self.source)
 

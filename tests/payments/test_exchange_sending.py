@@ -6,10 +6,13 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models.functions import Now
 
-from payments import exchange_sending, exchanges, positions, tasks
+from merchants.models import AuditRecord
+from payments import exchange_outcomes, exchange_sending, exchanges, positions, tasks
+from payments.deposit_rules import Contradiction
 from payments.exchanges import Wish
 from payments.models import Alert, Exchange, Operation, Stop
 from payments.processors import registry
@@ -24,6 +27,7 @@ from payments.processors.base import (
 from tests import factories
 from tests.factories import NOW, money
 from tests.payments.upstream_of_exchanges import Exchanger, balance, key_of, notice, trader
+from tests.payments.upstream_of_exchanges import record as heard
 
 pytestmark = pytest.mark.django_db
 
@@ -211,6 +215,67 @@ class TestAsk:
             work(Exchanger(found=notice(unknown, sent=money("7"))))
         assert "0.01000000 BTC was ordered, 7 BTC is reported" in Alert.objects.get().text
         assert balance(merchant, "BTC") == HELD
+
+
+class TestGiveUp:
+    @pytest.fixture
+    def stuck(self, exchange):
+        work(Exchanger(Unreachable("no answer")))
+        for _ in range(4):
+            ask_now()
+            work(Exchanger(found=NotFound()))
+        return exchange
+
+    def test_gives_the_money_back_and_says_who_decided(self, merchant, stuck):
+        known = {"our_id": stuck.our_id, "by": "Ada", "reason": "asked their support", "now": NOW}
+        exchange_outcomes.give_up(**known)
+        assert (state(), balance(merchant, "BTC")) == ("failed", BACK)
+        assert Operation.objects.get().status == "cancelled"
+        record = AuditRecord.objects.get(act="exchanges.give_up")
+        assert record.actor_label == "Ada (on the server)"
+        assert "asked their support" in str(record.after)
+        assert Alert.objects.get().cleared_at is not None
+        with pytest.raises(exchange_outcomes.NotUnknown):
+            exchange_outcomes.give_up(**known)
+
+    def test_refuses_what_is_on_its_way_or_without_a_reason(self, merchant, exchange):
+        known = {"our_id": exchange.our_id, "by": "Ada", "now": NOW}
+        with pytest.raises(exchange_outcomes.NotUnknown, match="Held: may be sent"):
+            exchange_outcomes.give_up(**known, reason="so")
+        with pytest.raises(exchange_outcomes.ReasonMissing):
+            exchange_outcomes.give_up(**known, reason=" ")
+        with pytest.raises(Exchange.DoesNotExist):
+            exchange_outcomes.give_up(**known | {"our_id": "m1-exchange-0"}, reason="so")
+        assert balance(merchant, "BTC") == HELD
+
+    def test_contradicts_a_processor_that_did_it_all_the_same(self, merchant, stuck):
+        exchange_outcomes.give_up(our_id=stuck.our_id, by="Ada", reason="so", now=NOW)
+        with pytest.raises(Contradiction):
+            heard(notice(stuck))
+        assert balance(merchant, "BTC") == BACK
+
+    def test_is_a_command_on_the_server(self, merchant, stuck, capsys):
+        call_command("exchanges")
+        assert stuck.our_id in capsys.readouterr().out
+        call_command("exchanges", "give-up", stuck.our_id, "--by", "Ada", "--reason", "asked")
+        assert (state(), balance(merchant, "BTC")) == ("failed", BACK)
+        with pytest.raises(CommandError, match="no exchange"):
+            call_command("exchanges", "give-up", "m1-exchange-0", "--by", "Ada", "--reason", "asked")
+
+    def test_shows_the_houses_positions(self, merchant, capsys):
+        deal = exchanges.calculate(merchant=merchant, wish=SELL, now=NOW)
+        exchanges.at_quote(
+            merchant=merchant,
+            wish=SELL,
+            foreign_id="ex-1",
+            price=deal.price,
+            api_key_id=key_of(merchant),
+            now=NOW,
+        )
+        call_command("exchanges")
+        lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+        assert ["BTC", "0", "0.01000000"] in lines
+        assert ["EUR", "0", "-600.00000000"] in lines
 
 
 class TestTask:
