@@ -46,6 +46,7 @@ class OperationPage(Page):
             "operation": operation,
             "withdrawal": getattr(operation, "withdrawal", None),
             "legs": operation.legs.all(),
+            "on_chain": any(leg.txid for leg in operation.legs.all()),
             "fees": operation.fees.all(),
             "entries": entries,
             "letters": letters,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from http import HTTPStatus
 from typing import Any
 
 from django import forms
@@ -35,12 +36,17 @@ class SendForm(StepUpForm):
     """An order to pay out, and what sending it would do.
 
     preview: what the verb would do now; None as long as something is wrong. changed: it is not what the
-    person saw.
+    person saw. What is required depends on the other fields, so browsers are not told.
     """
+
+    use_required_attribute = False
 
     contact = forms.TypedChoiceField(label="Contact", required=False, coerce=int, empty_value=None)
     address = forms.CharField(
-        label="Address", required=False, max_length=150, widget=forms.TextInput(attrs=_PLAIN_TEXT)
+        label="Address",
+        max_length=150,
+        widget=forms.TextInput(attrs=_PLAIN_TEXT),
+        error_messages={"required": "Choose a contact or give an address."},
     )
     tag = forms.CharField(
         label="Tag",
@@ -50,7 +56,7 @@ class SendForm(StepUpForm):
         widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "numeric"}),
     )
     convert_to = forms.ChoiceField(label="Convert to", required=False)
-    amount = AmountField(label="Amount", required=False)
+    amount = AmountField(label="Amount", error_messages={"required": "Give the amount."})
     amount_to = AmountField(
         label="Amount to arrive",
         required=False,
@@ -79,6 +85,8 @@ class SendForm(StepUpForm):
         self.step = self.data.get("step", LOOK)
         self.fields["code"].required = self.step == SEND
         self._offer_choices()
+        self.fields["amount"].required = not self.data.get("amount_to")
+        self.fields["address"].required = not self.data.get("contact")
 
     def _offer_choices(self) -> None:
         code, targets = self.page.offer.currency.code, self.page.targets
@@ -129,8 +137,6 @@ class SendForm(StepUpForm):
         """A chosen contact is the destination; typing one beside it leaves open which was meant."""
         contact = self.page.contacts.get(cleaned.get("contact") or 0)
         if contact is None:
-            if not cleaned.get("address"):
-                self.add_error("address", "Choose a contact or give an address.")
             return
         if cleaned.get("address") not in {"", contact.address}:
             self.add_error("address", f"This is not the address of {contact.name}. Choose one or the other.")
@@ -202,8 +208,13 @@ class Send(Act):
         return {one.pk: one for one in known.filter(currency__in=[self.offer.currency.code, *self.targets])}
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        sent = self._sent_already(request.POST.get("token", ""))
-        return sent or super().post(request, *args, **kwargs)
+        token = request.POST.get("token", "")
+        sent = self._sent_already(token)
+        if sent:
+            return sent
+        answer = super().post(request, *args, **kwargs)
+        refused = answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+        return (self._sent_already(token) if refused else None) or answer  # its twin was faster
 
     def _sent_already(self, token: str) -> HttpResponseRedirect | None:
         """Where a form leads that was sent before, by a double click or the back button."""

@@ -91,7 +91,7 @@ class TestLook:
         [
             ({"address": ""}, "Choose a contact or give an address."),
             ({"address": "2Nnonsense"}, "The address is invalid."),
-            ({"amount": ""}, "The amount field is required."),
+            ({"amount": ""}, "Give the amount."),
             ({"amount": "0"}, "The amount must be more than 0."),
             ({"amount": "0.123456789"}, "At most 8 decimals"),
             ({"amount": "1,5"}, "Write a plain number"),
