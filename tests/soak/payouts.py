@@ -128,7 +128,7 @@ SCENARIOS = [
     Scenario(
         "R4",
         "never two payments for one intent",
-        small={"withdrawals": 24, "wait": 0.5, "hangs_for": 60.0, "ended_within": 150.0, "long": False},
+        small={"withdrawals": 24, "wait": 0.5, "hangs_for": 60.0, "ended_within": 240.0, "long": False},
         full={"withdrawals": 500, "wait": 2.0, "hangs_for": 120.0, "ended_within": 3600.0, "long": True},
         run=every_answer,
         roles=ROLES,
