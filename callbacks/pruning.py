@@ -66,6 +66,7 @@ def _remove(table: str, old: str) -> int:
                 f"DELETE FROM {table} WHERE id IN ({old} LIMIT %s)",  # noqa: S608 - constants of this module
                 [BATCH],
             )
-            removed += cursor.rowcount
-            if cursor.rowcount < BATCH:
-                return removed
+            gone = int(cursor.rowcount)
+        removed += gone
+        if gone < BATCH:
+            return removed

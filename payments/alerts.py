@@ -83,22 +83,25 @@ def open_for_operators() -> QuerySet[Alert]:
 
 @transaction.atomic
 def mail_due(*, now: datetime) -> int:
-    """Writes the letters of a batch of alerts that nobody was told of by mail; returns how many alerts."""
+    """Writes letters about a batch of alerts of which nobody was told by mail; returns how many alerts."""
     untold = Alert.objects.filter(mailed_at=None, cleared_at=None).select_related("merchant")
     due = list(untold.select_for_update(skip_locked=True, of=("self",)).order_by("id")[:BATCH])
+    letters: dict[str, list[Alert]] = {}
     for alert in due:
         for address in _who_can_act(alert):
-            mail.write(
-                to=address,
-                subject=f"{alert.merchant or 'Your Bursar installation'} needs a look",
-                template="alert",
-                text=alert.text,
-                merchant=alert.merchant,
-                raised_at=alert.raised_at,
-                now=now,
-            )
+            letters.setdefault(address, []).append(alert)
+    for address, told in letters.items():
+        _write(address, told, now)
     Alert.objects.filter(pk__in=[alert.pk for alert in due]).update(mailed_at=now)
     return len(due)
+
+
+def _write(address: str, told: Sequence[Alert], now: datetime) -> None:
+    """One letter about all of them: a bad hour is one thing to read."""
+    merchants = {alert.merchant for alert in told}
+    whose = merchants.pop() if len(merchants) == 1 else None
+    subject = f"{whose or 'Your Bursar installation'} needs a look"
+    mail.write(to=address, subject=subject, template="alert", alerts=told, now=now)
 
 
 def _who_can_act(alert: Alert) -> list[str]:

@@ -159,14 +159,18 @@ _HANGS = """
     state IN ('approved', 'sending', 'unknown', 'sent') AND stuck_at IS NULL AND NOT is_internal
     AND CASE state WHEN 'sent' THEN submitted_at < {now} - interval '1 hour'
                    WHEN 'approved' THEN COALESCE(decided_at, requested_at) < {now} - interval '30 minutes'
+                        AND next_ask_at IS NULL AND NOT EXISTS (
+                            SELECT 1 FROM payments_stop s WHERE s.lifted_at IS NULL
+                               AND (s.merchant_id IS NULL OR s.merchant_id = payments_withdrawal.merchant_id))
                    ELSE submitted_at < {now} - interval '4 minutes' END
 """
-"""Four minutes leave one to tell people within five."""
+"""Four minutes leave one to tell people within five. An approved one hangs when nobody has looked at it: of
+what is stopped or put off people are told otherwise."""
 _OVER = """
     SELECT a.id FROM payments_alert a
       JOIN payments_withdrawal w ON a.key = 'withdrawal:' || w.operation_id || ':' || a.kind
      WHERE a.cleared_at IS NULL AND w.closed_at IS NOT NULL
-       AND a.kind IN ('stuck', 'cap', 'altered', 'outcome')
+       AND a.kind IN ('stuck', 'altered', 'outcome')
 """
 _SAYS = {
     WithdrawalState.APPROVED: "is approved, and was not sent for half an hour",

@@ -63,7 +63,11 @@ def send_due(*, processor: Processor, outbound: Outbound, now: datetime) -> int:
         prepared = outbound.prepare(payouts.order_of(found))
     except Exception as error:
         log.exception("%s cannot be prepared", found)
-        _put_off(found, clearance.Objection(f"No order can be made of it: {error}", "altered", 600), now)
+        objection = clearance.Objection(f"No order can be made of it: {error}", "altered", 600)
+        with transaction.atomic(durable=True):
+            row = _locked(found.operation_id, WithdrawalState.APPROVED)
+            if row is not None:
+                _put_off(row, objection, now)
         return 1
     if _begin(found, prepared, now):
         _hand_over(found.operation_id, prepared, outbound, now)
@@ -130,8 +134,16 @@ def _begin(found: Withdrawal, prepared: Prepared, now: datetime) -> bool:
             asks=0,
             wait=LEASE_SECONDS,
         )
-        alerts.settle(keys=[_about(row, kind) for kind in ("cap", "altered")], now=now)
+        alerts.settle(keys=[_about(row, "altered"), *_caps_that_are_over(row)], now=now)
     return True
+
+
+def _caps_that_are_over(row: Withdrawal) -> list[str]:
+    """Of the merchant's caps in this currency people are told once, while any withdrawal waits for one."""
+    waiting = Withdrawal.objects.for_merchant(row.merchant_id).filter(
+        state=WithdrawalState.APPROVED, currency=row.currency, next_ask_at__isnull=False
+    )
+    return [] if waiting.exclude(pk=row.pk).exists() else [_about(row, "cap")]
 
 
 def _put_off(row: Withdrawal, objection: clearance.Objection, now: datetime) -> None:
@@ -282,4 +294,6 @@ def _write(operation_id: int, *, wait: int, **columns: str | int | bytes | datet
 
 
 def _about(row: Withdrawal, kind: str) -> str:
+    if kind == "cap":
+        return f"cap:{row.merchant_id}:{row.currency}"
     return f"withdrawal:{row.operation_id}:{kind}"

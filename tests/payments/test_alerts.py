@@ -101,3 +101,13 @@ class TestMailDue:
         raised(text="Withdrawal m11-1 hangs.")
         alerts.mail_due(now=NOW)
         assert "Withdrawal m11-1 hangs." in mail.recent(now=NOW)[0].text
+
+    def test_is_one_letter_about_a_batch(self):
+        operator = factories.operator()
+        raised(key="1", text="One hangs.")
+        raised(factories.merchant(), key="2", text="Two hangs.")
+        alerts.mail_due(now=NOW)
+        assert MailMessage.objects.filter(to=operator.email).count() == 1
+        text = mail.recent(now=NOW)[0].text
+        assert "One hangs." in text
+        assert "Two hangs." in text

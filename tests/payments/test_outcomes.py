@@ -10,8 +10,8 @@ from django.db import connection
 
 from merchants.models import AuditRecord
 from merchants.roles import Role
-from payments import ledger, outcomes
-from payments.models import Alert
+from payments import controls, ledger, outcomes
+from payments.models import Alert, Withdrawal
 from payments.processors.base import PayoutStatus
 from tests.constraints import judge_now, refused
 from tests.desk import person
@@ -199,6 +199,14 @@ class TestTellStuck:
     def test_tells_of_one_that_nobody_sends(self, shop, minutes, told):
         approved(shop)
         assert outcomes.tell_stuck(now=NOW + timedelta(minutes=minutes)) == told
+
+    def test_does_not_tell_of_what_is_stopped_or_put_off(self, shop):
+        stopped, put_off = approved(shop), approved(up.payer_out())
+        controls.trip(merchant=shop, reason="so", now=NOW)
+        Withdrawal.objects.filter(pk=put_off.pk).update(next_ask_at=NOW)
+        assert outcomes.tell_stuck(now=NOW + timedelta(hours=9)) == 0
+        stopped.refresh_from_db()
+        assert stopped.stuck_at is None
 
     def test_is_over_with_the_outcome(self, shop, row):
         now = NOW + timedelta(minutes=5)
