@@ -16,6 +16,11 @@ from payments.ledger import AccountKey, proof
 from payments.models import Limit, Withdrawal
 
 SOON_SECONDS, LATER_SECONDS = 20, 600
+_ORDERS_OWN = {
+    *("foreign_id", "amount", "amount_to", "currency", "convert_to", "address", "tag"),
+    "end_user_reference",
+}
+"""What an order says itself: passed on with it is only what stands beside these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ def _altered(withdrawal: Withdrawal) -> str:
         seen = bytes(withdrawal.approved_hash or b"").hex()
         if seen != approvals.content_hash(withdrawal):
             return "What was approved is not what would be sent."
+    if _ORDERS_OWN & set(withdrawal.parties or {}):
+        return "Data about its parties would change the order itself."
     if not _is_held(withdrawal):
         return "The books do not hold exactly its amount and fees."
     if not _is_payable(withdrawal):

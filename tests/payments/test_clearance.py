@@ -62,6 +62,20 @@ class TestHold:
         assert "books" in is_held_back(row, Payer())
 
 
+class TestParties:
+    @pytest.mark.parametrize("field", ["amount_to", "convert_to", "tag", "address"])
+    def test_that_would_change_the_order_are_not_sent(self, shop, field):
+        row = approved(shop)
+        up.meddle(f'UPDATE payments_withdrawal SET parties = \'{{"{field}": "1"}}\'')
+        assert "parties" in is_held_back(row, Payer())
+
+    def test_beside_it_are(self, shop):
+        approved(shop, parties={"sender": {"name": "A"}})
+        payer = Payer()
+        send(payer)
+        assert len(payer.submitted) == 1
+
+
 class TestDestination:
     def test_without_its_checksum_is_not_sent(self, shop):
         row = approved(shop)
