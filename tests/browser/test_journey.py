@@ -142,6 +142,7 @@ def make_a_key(newcomer, place):
     newcomer.onward("Activate the key")
     visitor.submit()
     newcomer.key, newcomer.secret = visitor.text("#public-key"), visitor.text("#secret")
+    assert visitor.judge("secret") == []
     visitor.page.get_by_role("link", name="I have saved it").click()
     visitor.page.wait_for_load_state()
     assert newcomer.secret not in visitor.page.content()
@@ -185,6 +186,7 @@ def list_ips(newcomer, place):
     visitor.page.fill("[name=ips]", "203.0.113.9, ::ffff:198.51.100.7")
     visitor.page.get_by_role("button", name="Preview").click()
     expect(visitor.page.locator("main")).to_contain_text("1 from 127.0.0.1")
+    assert visitor.judge("preview") == []
     assert call(newcomer, place) == 200
     visitor.submit(ips="203.0.113.9, ::ffff:198.51.100.7, 127.0.0.1")
     assert "saved and in force" in visitor.text()
@@ -198,12 +200,14 @@ def be_called_back(newcomer):
     visitor = newcomer.visitor
     newcomer.onward("Set the address")
     visitor.page.get_by_text("No server at hand?").click()
+    assert visitor.judge("receiver") == []
     with running(visitor.text("#receiver"), newcomer.secret) as (url, told):
         visitor.submit(url=url)
         newcomer.onward("Send the test")
         visitor.submit(code=False)
         expect(visitor.page.locator("h1 .badge")).to_have_text("Delivered")
         verdict, _, body = told().partition(" ")
+    assert visitor.judge("delivered") == []
     assert verdict == "genuine"
     assert json.loads(body)["crypto_address"]["foreign_id"] == "bursar-test"
     shown = visitor.text()
