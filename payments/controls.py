@@ -93,6 +93,12 @@ def open_stops(merchant: Merchant | None = None) -> QuerySet[Stop]:
     return Stop.objects.filter(whose, lifted_at=None).select_related("merchant", "stopped_by").order_by("id")
 
 
+def lifted_stops(merchant: Merchant) -> QuerySet[Stop]:
+    """The merchant's own stops that are over, newest first."""
+    over = Stop.objects.filter(merchant=merchant).exclude(lifted_at=None)
+    return over.select_related("stopped_by").order_by("-id")
+
+
 def is_stopped(merchant_id: int) -> bool:
     whose = Q(merchant=None) | Q(merchant_id=merchant_id)
     return Stop.objects.filter(whose, lifted_at=None).exists()

@@ -12,7 +12,6 @@ from django.http import HttpRequest, HttpResponse
 from merchants.backoffice.access import Act, Page
 from merchants.backoffice.forms import BackofficeForm, StepUpForm
 from payments import controls
-from payments.models import Stop
 
 
 class StopPage(Page):
@@ -22,11 +21,10 @@ class StopPage(Page):
     template_name = "backoffice/stops/page.html"
 
     def get(self, request: HttpRequest, client_id: int) -> HttpResponse:
-        past = Stop.objects.filter(merchant=self.merchant).exclude(lifted_at=None)
         context = {
             "stops": controls.open_stops(self.merchant),
             "own": controls.open_stops(self.merchant).filter(merchant=self.merchant).exists(),
-            "past": past.select_related("stopped_by").order_by("-id")[:20],
+            "past": controls.lifted_stops(self.merchant)[:20],
         }
         return self.render(context)
 

@@ -173,7 +173,7 @@ class TestSend:
             merchant=at.merchant,
             currency="BTC",
             withdrawal_fee_percent=Decimal("0.02"),
-            now=timezone.now() - timedelta(seconds=1),
+            now=factories.NOW + timedelta(days=1),
         )
         page = text(at.post(PAGE, **fields))
         assert "Something is not as it was when you looked" in page
