@@ -1,7 +1,7 @@
 """`manage.py exchanges`: the house's open positions, and exchanges whose outcome is unknown.
 
 manage.py exchanges                                        # shows both
-manage.py exchanges give-up m1-exchange-17 --by "Ada Owner" --reason "their support says it was never taken"
+manage.py exchanges give-up m11-exchange-500017-0f3c9a1e --by Ada --reason "never taken"
 """
 
 from __future__ import annotations
