@@ -27,6 +27,10 @@ class ControlRefused(Exception):
         self.errors = errors
 
 
+class NoAnswer(Exception):
+    """Nobody is there, or it is no sandbox."""
+
+
 class Control:
     """One sandbox's controls; every method of `/sim/*` is `call(name, **parameters)`."""
 
@@ -35,19 +39,25 @@ class Control:
         self._headers = {"X-Sandbox-Token": token, "Content-Type": "application/json"}
 
     def call(self, name: str, **parameters: object) -> dict[str, Any]:
-        """The control's answer. Raises `ControlRefused`, `requests.RequestException`."""
+        """The control's answer. Raises `ControlRefused`, `NoAnswer`."""
+        try:
+            answer = self._post(name, parameters)
+            body: dict[str, Any] = answer.json()
+        except (requests.RequestException, ValueError) as error:
+            raise NoAnswer(str(error)) from error
+        if answer.status_code != 200:
+            raise ControlRefused(body.get("errors") or {body.get("code", "error"): body.get("error", "")})
+        return body
+
+    def _post(self, name: str, parameters: dict[str, object]) -> requests.Response:
         with requests.Session() as session:
             session.trust_env = False
-            answer = session.post(
+            return session.post(
                 f"{self._url}/sim/{name}",
                 data=json.dumps({key: value for key, value in parameters.items() if value is not None}),
                 headers=self._headers,
                 timeout=self._timeout,
             )
-            body: dict[str, Any] = answer.json()
-        if answer.status_code != 200:
-            raise ControlRefused(body.get("errors") or {body.get("code", "error"): body.get("error", "")})
-        return body
 
 
 def seconds(text: str) -> int:
@@ -79,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ControlRefused as refusal:
         print(f"refused: {refusal}", file=sys.stderr)  # noqa: T201 - a command's answer
         return 1
-    except (requests.RequestException, ValueError) as error:
+    except NoAnswer as error:
         print(f"the sandbox cannot be reached: {error}", file=sys.stderr)  # noqa: T201
         return 2
     lines = [json.dumps(answer)] if options.json else _lines(answer)

@@ -103,7 +103,7 @@ class Receipt(_Checkout):
 
     def get(self, request: HttpRequest, code: str) -> HttpResponse:
         invoice = self.find(code)
-        if stage(invoice, invoice.parts.all(), now=self.now) not in {Stage.PAID, Stage.OVERPAID}:
+        if stage(invoice, list(invoice.parts.all()), now=self.now) not in {Stage.PAID, Stage.OVERPAID}:
             raise Http404
         return self.page("checkout/receipt.html", invoice)
 
@@ -114,7 +114,7 @@ class Simulation(_Checkout):
     def post(self, request: HttpRequest, code: str) -> HttpResponse:
         invoice = self.find(code)
         act = request.POST.get("act", "")
-        at = stage(invoice, invoice.parts.all(), now=self.now)
+        at = stage(invoice, list(invoice.parts.all()), now=self.now)
         if act not in simulate.offered(at, has_address=invoice.address is not None):
             raise Http404
         try:

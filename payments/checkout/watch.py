@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 
 from django.db import connection
 
@@ -16,7 +17,7 @@ SELECT i.version, i.status, i.changed_at, i.release_at <= %s, count(p.id), sum(p
 """
 
 
-def mark(*, code: str, language: str, now: object) -> str:
+def mark(*, code: str, language: str, now: datetime) -> str:
     """A text that is another one whenever the page would show something else; empty for an unknown code."""
     with connection.cursor() as cursor:
         cursor.execute(_LOOK, [now, code])

@@ -462,7 +462,7 @@ class TestDatabase:
         copy.kind, copy.status = kind, status
         with (
             pytest.raises(
-                IntegrityError, match="operation_(kind_and_status_are_known|comes_in_or_is_ordered)"
+                IntegrityError, match=r"operation_(kind_and_status_are_known|comes_in_or_is_ordered)"
             ),
             transaction.atomic(),
         ):
