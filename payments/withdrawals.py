@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from typing import Unpack
 
 from django.db import IntegrityError, connection, transaction
-from django.urls import reverse
 
 from merchants import audit, links, mail
 from merchants.models import Membership, Merchant
@@ -289,7 +288,10 @@ def _next_address_number() -> int:
 
 
 def _tell_recipients(operation: Operation, withdrawal: Withdrawal, now: datetime) -> None:
-    """A letter to each address that the merchant lists, in this transaction."""
+    """A letter to each address that the merchant lists, in this transaction.
+
+    The page's path is spelled out: a role that serves no pages may take an order as well.
+    """
     merchant = operation.merchant
     for recipient in limits.recipients(merchant):
         mail.write(
@@ -302,7 +304,7 @@ def _tell_recipients(operation: Operation, withdrawal: Withdrawal, now: datetime
             address=withdrawal.address,
             why=Limit(withdrawal.limit).label,
             until=withdrawal.expires_at,
-            url=links.address(reverse("approvals", kwargs={"client_id": merchant.wire_id})),
+            url=links.address(f"/m/{merchant.wire_id}/approvals/"),
             now=now,
         )
 

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 from django.db import connection, connections
+from django.urls import reverse
 
+from merchants import links
 from merchants.models import AuditRecord, MailMessage
+from merchants.models.sealed import unseal
 from merchants.models.user import SETTLING
 from merchants.roles import Role
 from payments import contacts, ledger, movers, withdrawals
@@ -339,6 +342,9 @@ class TestLimit:
         letters = MailMessage.objects.order_by("to")
         assert [letter.to for letter in letters] == ["ann@shop.test", "bob@shop.test"]
         assert letters[0].subject == f"A withdrawal of {merchant.name} waits for approval"
+        text = unseal(letters[0], "text_ciphertext")
+        assert links.address(reverse("approvals", kwargs={"client_id": merchant.wire_id})) in text
+        assert f"0.1 BTC of {merchant.name} to\n{ELSEWHERE['BTC']}" in text
 
     def test_mails_nobody_when_nothing_waits_or_when_it_is_refused(self, merchant):
         LimitRecipient.objects.create(merchant=merchant, email="ann@shop.test")
