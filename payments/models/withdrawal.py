@@ -255,6 +255,7 @@ class Withdrawal(models.Model):
             ),
             models.Index(fields=["merchant", "lookup"], name="withdrawal_by_destination"),
             models.Index(fields=["processor", "submitted_at"], name="withdrawal_by_outflow"),
+            models.Index(fields=["merchant", "submitted_at"], name="withdrawal_of_merchant_by_time"),
         ]
 
     def __str__(self) -> str:
