@@ -148,6 +148,7 @@ class TestRequestWhole:
     """Bad input: everything wrong at once, and nothing has moved."""
 
     CASES = (
+        ({"currency": "XYZ", "convert_to": "BTC"}, {"currency": "The selected currency is invalid."}),
         ({"currency": "XYZ"}, {"currency": "The selected currency is invalid."}),
         ({"currency": "LTC"}, {"currency": "The selected currency is invalid."}),
         ({"currency": "EUR"}, {"currency": "The selected currency is invalid."}),
@@ -443,6 +444,12 @@ class TestInternal:
             operation.legs.get().txid,
         )
         assert [(fee.type, fee.amount) for fee in deposit.fees.all()] == [("deposit", Decimal("0.0008"))]
+
+    def test_costs_the_receiver_nothing_where_deposits_do_not(self, merchant, receiver):
+        factories.terms("BTC", merchant=receiver, deposit_fee_percent=Decimal(0), valid_from=NOW)
+        ask(merchant, amount="0.1", address=address_of(receiver).address)
+        deposit = Operation.objects.for_merchant(receiver).get()
+        assert (deposit.amount_minus_fee, deposit.fees.count()) == (Decimal("0.1"), 0)
 
     def test_moves_nothing_at_the_processor(self, merchant, receiver):
         address = address_of(receiver)
