@@ -28,6 +28,8 @@ OPEN = {
     "ask_reset",
     "reset_password",
     "invoice",
+    "receipt",
+    "simulate",
     "terminal",
 }
 """Pages for whoever is not signed in yet, and for payers; everything else is behind both factors."""
