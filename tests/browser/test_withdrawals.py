@@ -254,6 +254,24 @@ class TestSettings:
         assert owner.complaints == []
 
 
+class TestReconciliation:
+    def test_is_looked_at_when_an_operator_asks(self, chromium: Browser, place: Installation) -> None:
+        with visiting(chromium, place, "operator") as operator:
+            operator.enter_as_operator()
+            before = place.query("SELECT count(*) FROM payments_reconciliation")[0][0]
+            operator.go("/operator/payments/reconciliation/latest/")
+            operator.page.get_by_role("button", name="Look now").click()
+            assert "The sender looks now" in operator.text("body")
+            until(
+                lambda: place.query("SELECT count(*) FROM payments_reconciliation")[0][0] > before,
+                what="a look at the processor",
+            )
+            operator.go("/operator/payments/reconciliation/latest/")
+            row = operator.page.locator("tr", has_text="BTC").first
+            expect(row).to_contain_text("agrees")
+            operator.judge("reconciliation")  # for its pictures: the page is Django's own frame
+
+
 class TestStop:
     def test_stands_above_every_page_until_it_is_lifted_on_the_server(
         self, owner: Visitor, viewer: Visitor, place: Installation
