@@ -105,7 +105,7 @@ class TestSigned:
         assert Address.objects.for_merchant(merchant).get().foreign_id == str(foreign_id)
 
     def test_takes_either_alphabet_with_and_without_padding(self, client, merchant, secret):
-        # How long the merchant's number is decides where the text ends: one of these is spelled in all four ways.
+        # Where the text ends depends on the merchant's number: one of these is spelled in all four ways.
         tries = [
             json.dumps(wish(merchant, url_back=f"https://shop.example/?a={'x' * more}~~>>??")).encode()
             for more in range(6)
