@@ -32,21 +32,28 @@ FLAGS = [
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
+def program() -> str:
+    """Where the browser is."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None and os.environ.get("BURSAR_BROWSER_TESTS") == "demanded":
         pytest.fail("the browser tests were demanded, and there is no Chromium")
     if found is None:
         pytest.skip("no Chromium on this machine")
+    return found
+
+
+@pytest.fixture(scope="module")
+def chromium(program: str) -> Iterator[Browser]:
+    """Ended with each file: its loop runs in this very process, and the ORM refuses to work beside one."""
     expect.set_options(timeout=30_000)  # a busy machine is no fault of a page
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield browser
         browser.close()
 
 
 @pytest.fixture(scope="package")
-def place(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[Installation]:
+def place(tmp_path_factory: pytest.TempPathFactory, program: str) -> Iterator[Installation]:
     """An installation with the demo merchant and one deposit, confirmed and called back."""
     directory: Path = tmp_path_factory.mktemp("browser")
     valkey = Valkey(directory / "valkey")  # its own: doorbells of two installations must not mix
