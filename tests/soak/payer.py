@@ -135,8 +135,8 @@ class Payer:
         calls = one.order.behaviour.calls
         if calls in {orders.AFTER, orders.CANCELS}:
             teller = threading.Thread(target=self._tell_later, args=(one,), daemon=True)
-            self._tellers.append(teller)
             teller.start()
+            self._tellers.append(teller)  # begun before it is listed: who ends joins whatever is listed
 
     def about(self, foreign_id: str) -> dict[str, Any] | None:
         """The operation of that id as it is now; None where nothing is known of it. Raises when silent."""
