@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -268,7 +269,8 @@ class TestReconciliation:
             )
             operator.go("/operator/payments/reconciliation/latest/")
             row = operator.page.locator("tr", has_text="BTC").first
-            expect(row).to_contain_text("agrees")
+            # What two people called paid is booked as ordered, so the network's fee may be missing here.
+            expect(row).to_contain_text(re.compile("agrees|less than booked"))
             operator.judge("reconciliation")  # for its pictures: the page is Django's own frame
 
 

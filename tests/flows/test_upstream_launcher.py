@@ -18,7 +18,7 @@ from launcher import up
 from tests.launcher.test_services import ROOT
 from tests.launcher.test_up import ended, of_installation, until, until_up
 
-pytestmark = [pytest.mark.flow]
+pytestmark = [pytest.mark.flow, pytest.mark.long]
 
 Bursar = Callable[..., subprocess.Popen[str]]
 
