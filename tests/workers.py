@@ -17,8 +17,5 @@ def _own_broker(url: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{number}"))
 
 
-if WORKER:
-    # A worker tries pages and the ORM in one process, where the browser's loop would keep the ORM away.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 if WORKER and os.environ.get("REDIS_URL"):
     os.environ["REDIS_URL"] = _own_broker(os.environ["REDIS_URL"])
