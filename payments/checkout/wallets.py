@@ -31,19 +31,14 @@ def link(*, currency: Currency, address: str, amount: Decimal | None) -> str:
     network = currency.network.code if currency.network else ""
     if network in _BIP21:
         begun = address if ":" in address else f"{_BIP21[network]}:{address}"
-        return begun if amount is None else f"{begun}?amount={plain(amount)}"
+        return begun if amount is None else f"{begun}?amount={_plain(amount)}"
     if network in _CHAINS and currency.ticker in _NATIVE:
         begun = f"ethereum:{address}@{_CHAINS[network]}"
         return begun if amount is None else f"{begun}?value={amount * _WEI:.0f}"
     return address
 
 
-def plain(amount: Decimal) -> str:
-    """An amount to copy: a dot, no grouping, no zeros at its end."""
+def _plain(amount: Decimal) -> str:
+    """A dot, no grouping, no zeros at its end."""
     text = f"{amount:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def in_fours(address: str) -> list[str]:
-    """The whole address in groups of four, as people compare it."""
-    return [address[place : place + 4] for place in range(0, len(address), 4)]
