@@ -26,7 +26,9 @@ from payments.models import Invoice
 
 LOOKS_AGAIN_SECONDS = 10
 """Without a script."""
-KEPT_PRIVATE = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "no-referrer"}
+KEPT_PRIVATE = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "same-origin"}
+"""No other site learns the link. `no-referrer` would also hide from us where our own forms come from, and
+every one of them would be refused as another site's."""
 
 
 class _Checkout(View):

@@ -57,7 +57,7 @@ class TestPaying:
 
     def test_is_kept_from_search_engines_caches_and_the_next_site(self, shop):
         page = get(shop.ready())
-        assert (page["X-Robots-Tag"], page["Referrer-Policy"]) == ("noindex, nofollow", "no-referrer")
+        assert (page["X-Robots-Tag"], page["Referrer-Policy"]) == ("noindex, nofollow", "same-origin")
         assert "no-store" in page["Cache-Control"]
 
     def test_shows_the_whole_address_in_groups_of_four(self, shop):
