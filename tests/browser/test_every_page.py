@@ -98,18 +98,14 @@ def own(owner, place):
     ]
 
 
-@pytest.mark.parametrize("width", [WIDE, NARROW])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_is_fit_for_everybody(owner, place, deposit, own, width, scheme):
-    owner.look(width=width, scheme=scheme)
+def test_is_fit_for_everybody(owner, place, deposit, own):
+    """In both widths and schemes, of which each page is told while it is open."""
     key = f"{M}/keys/{place.demo['api_key']}/"
     of_a_key = [key, *(f"{key}{act}/" for act in ("activate", "rotate", "deactivate", "allowlist"))]
     minded = []
     for path in [*PAGES, *deposit, *own, *of_a_key]:
         owner.go(path)
-        minded += owner.findings()
-        if owner.overflow() > 0:
-            minded.append(f"{path}: {owner.overflow()} px wider than the window")
+        minded += owner.judge(path.strip("/").replace("/", "-"))
     assert minded == []
     assert owner.complaints == []
 
